@@ -1,0 +1,135 @@
+use crate::{Owner, Stamp, Timestamp};
+
+/// Whether a record stands for a session or for what is remembered of one that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "absence is the only third case, and it has no record"
+)]
+pub enum State {
+    /// The session may be used until its deadline.
+    Live,
+    /// A tombstone: no body, no owner, never live again.
+    Ended,
+}
+
+/// The three times of a record.
+///
+/// ```
+/// use cloakroom_core::{Times, Timestamp};
+///
+/// let at = Timestamp::from_millis;
+/// let stored = Times { used_at: at(5), deadline: Some(at(10)), expires_at: None };
+/// let touch = Times { used_at: at(7), deadline: Some(at(8)), expires_at: Some(at(9)) };
+/// let both = stored.forward(touch);
+/// assert_eq!(both, Times { used_at: at(7), deadline: Some(at(10)), expires_at: None });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "stores build it from their three columns"
+)]
+pub struct Times {
+    /// Last use that the store knows of.
+    pub used_at: Timestamp,
+    /// The session has ended at `now >= deadline`; binding for every node. `None`: never.
+    pub deadline: Option<Timestamp>,
+    /// When the row may be forgotten; not earlier than the deadline. `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Times {
+    /// Each of the three moved forward only, as a touch does: the later of both, where `None`
+    /// (never) is later than every time.
+    #[must_use]
+    pub fn forward(self, touch: Self) -> Self {
+        fn later(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+            Some(a?.max(b?))
+        }
+        Self {
+            used_at: self.used_at.max(touch.used_at),
+            deadline: later(self.deadline, touch.deadline),
+            expires_at: later(self.expires_at, touch.expires_at),
+        }
+    }
+
+    /// Whether the deadline has come: `now >= deadline`.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
+    }
+
+    /// Whether the row may be forgotten: `now >= expires_at`.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| now >= expires_at)
+    }
+}
+
+/// One stored row.
+///
+/// `head` and `body` are opaque to stores; the first byte of each is its format version. Stores
+/// build records with [`Record::from_stored`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Which state of the record this is.
+    pub stamp: Stamp,
+    /// Live, or a tombstone.
+    pub state: State,
+    /// Whom the session belongs to; indexed by stores that can.
+    pub owner: Option<Owner>,
+    /// Last use, deadline, and when the row may be forgotten.
+    pub times: Times,
+    /// Small: digests, times, policy, reason of the ending.
+    pub head: Vec<u8>,
+    /// The attributes.
+    pub body: Vec<u8>,
+}
+
+impl Record {
+    /// Puts a record together from what a store has kept.
+    ///
+    /// ```
+    /// use cloakroom_core::{Record, Stamp, State, Times, Timestamp};
+    ///
+    /// let times = Times { used_at: Timestamp::EPOCH, deadline: None, expires_at: None };
+    /// let record =
+    ///     Record::from_stored(Stamp::first(), State::Live, None, times, vec![1], vec![1]);
+    /// assert_eq!(record.stamp.version, 1);
+    /// ```
+    #[must_use]
+    pub fn from_stored(
+        stamp: Stamp,
+        state: State,
+        owner: Option<Owner>,
+        times: Times,
+        head: Vec<u8>,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            stamp,
+            state,
+            owner,
+            times,
+            head,
+            body,
+        }
+    }
+
+    /// What `expire` leaves of this record: state `Ended`, no owner, no body; head, deadline and
+    /// `expires_at` stay; the version is one higher.
+    ///
+    /// An ended record without a reason in its head has timed out.
+    #[must_use]
+    pub fn timed_out(&self) -> Self {
+        Self {
+            stamp: self.stamp.next(),
+            state: State::Ended,
+            owner: None,
+            times: self.times,
+            head: self.head.clone(),
+            body: Vec::new(),
+        }
+    }
+}
