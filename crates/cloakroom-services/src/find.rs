@@ -22,6 +22,16 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// The program that this environment variable holds, or the first of this name.
+pub(crate) fn given_or(variable: &str, name: &str) -> Option<PathBuf> {
+    match std::env::var_os(variable) {
+        Some(given) if !given.is_empty() => {
+            Some(given.into()).filter(|path: &PathBuf| path.is_file())
+        }
+        _ => program(name),
+    }
+}
+
 /// The first folder that holds all of these, so that they belong to one release.
 pub(crate) fn folder_with(names: &[&str]) -> Option<PathBuf> {
     folders().find(|folder| names.iter().all(|name| folder.join(name).is_file()))

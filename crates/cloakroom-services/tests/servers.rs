@@ -48,10 +48,10 @@ fn main() -> ExitCode {
     let persistent: Start = || Redis::start_with(&["--appendonly", "yes"]);
     trials.extend([
         trial("redis", "keeps_acknowledged_data", persistent, |server| {
-            keeps_data(&server)
+            keeps_data(&server);
         }),
         trial("redis", "says_why_it_does_not_start", broken, |message| {
-            says_why(&message)
+            says_why(&message);
         }),
         trial("redis", "dies_with_a_killed_program", Redis::start, |_| {
             harness::a_killed_program_takes_its_server_along();

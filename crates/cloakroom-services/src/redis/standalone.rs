@@ -20,14 +20,15 @@ pub struct Redis;
 pub struct Valkey;
 
 impl Redis {
-    /// Where the program is.
+    /// Where the program is: the variable `REDIS_SERVER` if it is set, for tests of another release, or `redis-server`.
     ///
     /// # Errors
     ///
     /// If it is not installed.
     pub fn find() -> Result<PathBuf, Missing> {
         const PROGRAM: &str = "redis-server";
-        find::program(PROGRAM).ok_or_else(|| Missing::new("Redis", PROGRAM, &["redis-server"]))
+        find::given_or("REDIS_SERVER", PROGRAM)
+            .ok_or_else(|| Missing::new("Redis", PROGRAM, &["redis-server"]))
     }
 
     /// Starts one; URL `redis://127.0.0.1:PORT/`.
@@ -51,14 +52,14 @@ impl Redis {
 }
 
 impl Valkey {
-    /// Where the program is.
+    /// Where the program is: the variable `VALKEY_SERVER` if it is set, or `valkey-server`.
     ///
     /// # Errors
     ///
     /// If it is not installed.
     pub fn find() -> Result<PathBuf, Missing> {
         const PROGRAM: &str = "valkey-server";
-        find::program(PROGRAM)
+        find::given_or("VALKEY_SERVER", PROGRAM)
             .ok_or_else(|| Missing::new("Valkey", PROGRAM, &["valkey-server"]).optional())
     }
 

@@ -1,0 +1,128 @@
+//! The command line.
+
+/// Printed by `cargo xtask help`.
+pub(crate) const HELP: &str = "\
+cargo xtask test [--no-install] [-- FILTER...]
+    Installs the servers that are missing (as root on Debian; otherwise, or with --no-install, says how),
+    starts private ones, runs every test of the workspace, and ends with the line
+    N passed, N failed, N skipped. What follows -- goes to each test program.
+    A variable that is set (REDIS_URL, PG_URL...) is used in place of a private server.
+
+cargo xtask services [--no-install]
+    Starts the same servers, prints their variables, and waits for Enter or Ctrl-C.
+
+cargo xtask help";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Test(TestOptions),
+    Services {
+        /// Whether missing servers may be installed.
+        install: bool,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TestOptions {
+    /// Whether missing servers may be installed.
+    pub(crate) install: bool,
+    /// Arguments for the test programs.
+    pub(crate) filter: Vec<String>,
+}
+
+/// Reads the words after `cargo xtask`; a mistake is one line that says what is allowed.
+pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, String> {
+    let mut words = words.into_iter();
+    let task = words.next().unwrap_or_default();
+    match task.as_str() {
+        "help" | "--help" | "-h" => Ok(Task::Help),
+        "test" => {
+            let (install, filter) = options(words, true)?;
+            Ok(Task::Test(TestOptions { install, filter }))
+        }
+        "services" => {
+            let (install, _) = options(words, false)?;
+            Ok(Task::Services { install })
+        }
+        "" => Err("no task given; there are: test, services, help".to_owned()),
+        other => Err(format!(
+            "unknown task `{other}`; there are: test, services, help"
+        )),
+    }
+}
+
+/// Whether to install, and what follows `--`.
+fn options(
+    mut words: impl Iterator<Item = String>,
+    takes_filter: bool,
+) -> Result<(bool, Vec<String>), String> {
+    let mut install = true;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--no-install" => install = false,
+            "--" if takes_filter => return Ok((install, words.collect())),
+            other => {
+                let allowed = if takes_filter {
+                    "--no-install and, after --, a filter"
+                } else {
+                    "--no-install"
+                };
+                return Err(format!("unknown argument `{other}`; allowed: {allowed}"));
+            }
+        }
+    }
+    Ok((install, Vec::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Task, String> {
+        super::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    fn test(install: bool, filter: &[&str]) -> Task {
+        let filter = filter.iter().copied().map(str::to_owned).collect();
+        Task::Test(TestOptions { install, filter })
+    }
+
+    #[test]
+    fn the_test_task_takes_its_option_and_hands_on_the_rest() {
+        assert_eq!(parse("test"), Ok(test(true, &[])));
+        assert_eq!(parse("test --no-install"), Ok(test(false, &[])));
+        assert_eq!(parse("test -- cookie"), Ok(test(true, &["cookie"])));
+        assert_eq!(
+            parse("test --no-install -- a --no-install --"),
+            Ok(test(false, &["a", "--no-install", "--"]))
+        );
+    }
+
+    #[test]
+    fn services_and_help() {
+        assert_eq!(parse("services"), Ok(Task::Services { install: true }));
+        assert_eq!(
+            parse("services --no-install"),
+            Ok(Task::Services { install: false })
+        );
+        assert_eq!(parse("--help"), Ok(Task::Help));
+    }
+
+    #[test]
+    fn a_mistake_is_one_line_that_names_it_and_what_is_allowed() {
+        for (line, named) in [
+            ("", "no task"),
+            ("tset", "`tset`"),
+            ("test cookie", "`cookie`"),
+            ("test --release", "`--release`"),
+            ("services -- x", "`--`"),
+        ] {
+            let mistake = parse(line).unwrap_err();
+            assert!(mistake.contains(named), "{mistake}");
+            assert!(mistake.contains("there are") || mistake.contains("allowed"));
+            assert!(!mistake.contains('\n'));
+        }
+    }
+}
