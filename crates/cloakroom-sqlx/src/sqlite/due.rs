@@ -1,0 +1,82 @@
+use cloakroom_core::{Due, Record, SessionId, Stamp, Timestamp};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::sql::Sql;
+use crate::failure::Failure;
+use crate::row::{self, millis, signed};
+use crate::run::Operation;
+
+#[derive(Debug)]
+pub(super) struct Expire<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) now: Timestamp,
+    pub(super) due: Due<'a>,
+}
+
+impl Operation<SqliteConnection> for Expire<'_> {
+    type Output = Vec<(SessionId, Record)>;
+
+    /// `SQLite` returns only the new values of an update, so the old ones are read first, under the
+    /// write lock.
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<Self::Output, Failure> {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let rows = self.find(&mut transaction).await?;
+        for row in &rows {
+            sqlx::query(self.sql.time_out.clone())
+                .bind(row::value::<_, Vec<u8>>(row, 0)?)
+                .bind(signed(Stamp::first().nonce))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(row::readable(rows.iter().map(|row| {
+            let id = row::read_id(&row::value::<_, Vec<u8>>(row, 0)?)?;
+            Ok((id, row::record::<_, String>(row, 1)?))
+        })))
+    }
+}
+
+impl Expire<'_> {
+    async fn find(&self, connection: &mut SqliteConnection) -> Result<Vec<SqliteRow>, Failure> {
+        match self.due {
+            Due::Limit(limit) => Ok(sqlx::query(self.sql.due.clone())
+                .bind(millis(self.now))
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .fetch_all(connection)
+                .await?),
+            Due::Ids(ids) => {
+                let mut rows = Vec::new();
+                for id in ids {
+                    let found = sqlx::query(self.sql.due_id.clone())
+                        .bind(millis(self.now))
+                        .bind(id.as_bytes().to_vec())
+                        .fetch_optional(&mut *connection)
+                        .await?;
+                    rows.extend(found);
+                }
+                Ok(rows)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Purge<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) now: Timestamp,
+    pub(super) limit: usize,
+}
+
+impl Operation<SqliteConnection> for Purge<'_> {
+    type Output = usize;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<usize, Failure> {
+        let done = sqlx::query(self.sql.purge.clone())
+            .bind(millis(self.now))
+            .bind(i64::try_from(self.limit).unwrap_or(i64::MAX))
+            .execute(connection)
+            .await?;
+        Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+    }
+}

@@ -1,0 +1,94 @@
+use cloakroom_core::{Owner, Page, Peek, Record, SessionId};
+use sqlx::sqlite::SqliteConnection;
+
+use super::sql::Sql;
+use crate::failure::Failure;
+use crate::row;
+use crate::run::Operation;
+
+pub(super) async fn fetch_record(
+    sql: &Sql,
+    id: SessionId,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Record>, Failure> {
+    sqlx::query(sql.load.clone())
+        .bind(id.as_bytes().to_vec())
+        .fetch_optional(connection)
+        .await?
+        .map(|row| row::record::<_, String>(&row, 0))
+        .transpose()
+}
+
+pub(super) async fn fetch_peek(
+    sql: &Sql,
+    id: SessionId,
+    connection: &mut SqliteConnection,
+) -> Result<Option<Peek>, Failure> {
+    sqlx::query(sql.peek.clone())
+        .bind(id.as_bytes().to_vec())
+        .fetch_optional(connection)
+        .await?
+        .map(|row| row::peek(&row, 0))
+        .transpose()
+}
+
+#[derive(Debug)]
+pub(super) struct Load<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) id: SessionId,
+}
+
+impl Operation<SqliteConnection> for Load<'_> {
+    type Output = Option<Record>;
+
+    const READS_ONLY: bool = true;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<Option<Record>, Failure> {
+        fetch_record(self.sql, self.id, connection).await
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct PeekAt<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) id: SessionId,
+}
+
+impl Operation<SqliteConnection> for PeekAt<'_> {
+    type Output = Option<Peek>;
+
+    const READS_ONLY: bool = true;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<Option<Peek>, Failure> {
+        fetch_peek(self.sql, self.id, connection).await
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct OwnedBy<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) owner: &'a Owner,
+    pub(super) page: Page,
+}
+
+impl Operation<SqliteConnection> for OwnedBy<'_> {
+    type Output = Vec<SessionId>;
+
+    const READS_ONLY: bool = true;
+
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<Vec<SessionId>, Failure> {
+        let after = self
+            .page
+            .after
+            .map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+        let rows = sqlx::query(self.sql.owned_by.clone())
+            .bind(self.owner.as_str())
+            .bind(after)
+            .bind(i64::try_from(self.page.limit).unwrap_or(i64::MAX))
+            .fetch_all(connection)
+            .await?;
+        rows.iter()
+            .map(|row| Ok(row::read_id(&row::value::<_, Vec<u8>>(row, 0)?)?))
+            .collect()
+    }
+}
