@@ -1,0 +1,21 @@
+//! The change feed: told by the scripts themselves, heard on connections of its own.
+//!
+//! Each script that creates, saves or ends publishes a notice in the same step, on the node that
+//! has the key. A feed is subscribed on every master, so that no notice depends on the cluster's
+//! bus, which promises no delivery (notices that come over the bus as well are duplicates, and
+//! harmless). It proves itself by a question on each of these connections every 250 ms: replies and
+//! notices come in one stream, so an answer means that all earlier notices have come too. No answer
+//! for a second, a lost connection, a new epoch of the cluster or another master ends it: the reader
+//! hears `Lost` at once, and `Live` when everything is subscribed anew.
+//!
+//! - `hub`: who listens, and the task that serves them
+//! - `subscription`: the connections, and what ends them
+//! - `beat`: what is asked, and which answers are as expected
+//! - `notice`: the messages
+
+mod beat;
+mod hub;
+pub(crate) mod notice;
+mod subscription;
+
+pub(crate) use hub::Hub;

@@ -1,0 +1,187 @@
+//! The index of an owner's sessions.
+//!
+//! It lies under other keys than the rows, on a cluster in another slot too, so that the two cannot
+//! be written as one. The entry goes first; a row without one never exists. An entry without a row
+//! is harmless: `owned_by` is a superset.
+//!
+//! Entries go by themselves, without any expiry event: each has a time until which it is kept (its
+//! score), which the row repeats. That time lies one lifetime of the session further ahead than
+//! the row's own `expires_at`, so that only a session which has been used for that long has to
+//! renew its entry: then, and when the owner changes, a save or touch is refused by its script,
+//! the entry is made, and the call is sent again with the new score.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cloakroom_core::{Owner, Page, SessionId, StoreError, Times};
+
+use crate::keys::Keys;
+use crate::reply::misunderstood;
+use crate::script::{self, Call};
+use crate::wire::Wire;
+
+/// From here on a score means "never": no time is that late, and a double still counts by ones.
+const NEVER: u64 = 1 << 52;
+
+/// Until when the entry of a session with these times is to be kept.
+fn wanted(times: Times) -> u64 {
+    times.expires_at.map_or(NEVER, |expires_at| {
+        let lifetime = expires_at.since(times.used_at).as_millis();
+        let lifetime = u64::try_from(lifetime).unwrap_or(NEVER);
+        expires_at
+            .as_millis()
+            .saturating_add(lifetime)
+            .min(NEVER - 1)
+    })
+}
+
+/// Makes or renews the entry and returns its score.
+pub(crate) async fn insert(
+    wire: &Wire,
+    keys: &Keys,
+    id: SessionId,
+    owner: &Owner,
+    times: Times,
+) -> Result<u64, StoreError> {
+    let score = wanted(times).to_string();
+    let call = Call {
+        script: &script::INDEX,
+        keys: &keys.index(owner),
+        args: &[id.as_bytes(), score.as_bytes()],
+        repeatable: false,
+    };
+    let mut reply = wire.run(&call).await?;
+    let score = reply.bytes()?;
+    std::str::from_utf8(&score)
+        .ok()
+        .and_then(|score| score.parse().ok())
+        .ok_or_else(misunderstood)
+}
+
+/// Removes the entry that has this score; one that was made again since stays.
+///
+/// Best effort: what is left behind points nowhere and goes by itself.
+pub(crate) async fn remove(wire: &Wire, keys: &Keys, id: SessionId, owner: &Owner, score: u64) {
+    let score = score.to_string();
+    let call = Call {
+        script: &script::UNINDEX,
+        keys: &keys.index(owner),
+        args: &[id.as_bytes(), score.as_bytes()],
+        repeatable: false,
+    };
+    if let Err(error) = wire.run(&call).await {
+        tracing::debug!(session = %id, %error, "an entry of the owner's index is left behind");
+    }
+}
+
+/// A page of the owner's sessions.
+pub(crate) async fn list(
+    wire: &Wire,
+    keys: &Keys,
+    owner: &Owner,
+    page: Page,
+) -> Result<Vec<SessionId>, StoreError> {
+    if page.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let after = match page.after {
+        None => b"-".to_vec(),
+        Some(id) => [b"(", id.as_bytes().as_slice()].concat(),
+    };
+    let limit = page.limit.min(1_000_000).to_string();
+    let call = Call {
+        script: &script::OWNED,
+        keys: &keys.index(owner),
+        args: &[owner.as_str().as_bytes(), &after, limit.as_bytes()],
+        repeatable: true,
+    };
+    let members = wire.run(&call).await?.list()?;
+    let ids = members.into_iter().map(|member| {
+        let bytes = <[u8; 16]>::try_from(member.as_slice());
+        bytes.map(SessionId::from_bytes).map_err(|_| {
+            StoreError::corrupt("the owner's index holds something that is no session id")
+        })
+    });
+    ids.collect()
+}
+
+/// Remembers for a while whose sessions were seen last, so that a login knows beforehand that it
+/// changes the owner: two commands instead of three. It may be wrong or forget; the script decides.
+pub(crate) struct Seen(Box<[AtomicU64]>);
+
+impl Seen {
+    const SLOTS: usize = 1 << 15;
+
+    pub(crate) fn new() -> Self {
+        Self((0..Self::SLOTS).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Notes that this session has this owner.
+    pub(crate) fn note(&self, id: SessionId, owner: Option<&Owner>) {
+        let (slot, check) = place(id);
+        if let Some(slot) = self.0.get(slot) {
+            slot.store(check << 32 | short(owner), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this session was last seen with another owner than this one.
+    pub(crate) fn differs(&self, id: SessionId, owner: &Owner) -> bool {
+        let (slot, check) = place(id);
+        let seen = self
+            .0
+            .get(slot)
+            .map_or(0, |slot| slot.load(Ordering::Relaxed));
+        seen >> 32 == check && seen & 0xffff_ffff != short(Some(owner))
+    }
+}
+
+/// Slot and check of an id: its last eight bytes are random.
+fn place(id: SessionId) -> (usize, u64) {
+    let random = fnv(id.as_bytes());
+    let slot = usize::try_from(random & 0xffff).unwrap_or_default() % Seen::SLOTS;
+    (slot, (random >> 32).max(1))
+}
+
+fn short(owner: Option<&Owner>) -> u64 {
+    owner.map_or(0, |owner| {
+        (fnv(owner.as_str().as_bytes()) & 0xffff_ffff).max(1)
+    })
+}
+
+/// FNV-1a, 64 bits.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloakroom_core::Timestamp;
+
+    #[test]
+    fn an_entry_outlives_its_row_by_a_lifetime() {
+        let at = Timestamp::from_millis;
+        let times = |used_at, expires_at| Times {
+            used_at,
+            deadline: None,
+            expires_at,
+        };
+        assert_eq!(wanted(times(at(100), Some(at(160)))), 220);
+        assert_eq!(wanted(times(at(200), Some(at(160)))), 160);
+        assert_eq!(wanted(times(at(0), None)), NEVER);
+        assert!(wanted(times(at(0), Some(Timestamp::MAX))) < NEVER);
+    }
+
+    #[test]
+    fn only_an_owner_that_was_seen_otherwise_differs() {
+        let (seen, id) = (Seen::new(), SessionId::from_bytes([3; 16]));
+        let (ada, bob) = (Owner::new("ada").unwrap(), Owner::new("bob").unwrap());
+        assert!(!seen.differs(id, &ada), "never seen");
+        seen.note(id, None);
+        assert!(seen.differs(id, &ada));
+        seen.note(id, Some(&ada));
+        assert!(!seen.differs(id, &ada) && seen.differs(id, &bob));
+        assert!(!seen.differs(SessionId::from_bytes([4; 16]), &bob));
+    }
+}

@@ -1,0 +1,2 @@
+-- KEYS row. ARGV id.
+return {'R', ARGV[1], redis.call('GET', KEYS[1])}

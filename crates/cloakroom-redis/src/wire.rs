@@ -1,0 +1,224 @@
+//! Brings a script to the right server, within one deadline, and its reply back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom_core::{StoreError, StoreErrorKind};
+use redis::{Cmd, Value};
+use tokio::time::timeout;
+
+use crate::cluster::Cluster;
+use crate::dial::{Dialer, Mode};
+use crate::fault::{Fault, Redirect};
+use crate::keys;
+use crate::options::{RedisOptions, Wait};
+use crate::reply::Reply;
+use crate::script::Call;
+use crate::server::{Link, Locate, Server};
+use crate::url::Topology;
+
+/// How often one operation follows a redirect.
+const REDIRECTS: u32 = 5;
+
+/// The pause before a read is tried again; doubled each time.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// All servers of a store.
+#[derive(Clone)]
+pub(crate) enum Servers {
+    One(Arc<Server>),
+    Many(Arc<Cluster>),
+}
+
+pub(crate) struct Wire {
+    pub(crate) servers: Servers,
+    pub(crate) command_timeout: Duration,
+    read_retries: u32,
+    wait: Option<Wait>,
+}
+
+/// Which connection an operation is using, for the case that it runs out of time there.
+type InUse = Option<(Arc<Server>, u64)>;
+
+impl Wire {
+    pub(crate) fn new(options: &RedisOptions, dialer: &Arc<Dialer>) -> Self {
+        let one = |locate| Servers::One(Server::new(locate, Arc::clone(dialer)));
+        let servers = match &options.parsed.topology {
+            Topology::Standalone(address) => one(Locate::Fixed(address.clone(), Mode::Standalone)),
+            Topology::Sentinel { sentinels, master } => one(Locate::Master {
+                sentinels: sentinels.clone(),
+                name: master.clone(),
+            }),
+            Topology::Cluster(seeds) => {
+                Servers::Many(Cluster::new(seeds.clone(), Arc::clone(dialer)))
+            }
+        };
+        Self {
+            servers,
+            command_timeout: options.command_timeout,
+            read_retries: options.read_retries,
+            wait: options.wait,
+        }
+    }
+
+    /// Runs a script and returns its reply, which is sure to belong to it.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when the deadline passes: what became of a write is open then.
+    pub(crate) async fn run(&self, call: &Call<'_>) -> Result<Reply, StoreError> {
+        let mut in_use = None;
+        match timeout(self.command_timeout, self.attempts(call, &mut in_use)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(fault)) => Err(fault.into_error()),
+            Err(_) => {
+                // A peer that vanished without a word is not noticed otherwise for minutes.
+                if let Some((server, number)) = in_use {
+                    server.discard(number);
+                }
+                self.stale();
+                Err(StoreError::unavailable(format!(
+                    "no answer within {} ms",
+                    self.command_timeout.as_millis()
+                )))
+            }
+        }
+    }
+
+    async fn attempts(&self, call: &Call<'_>, in_use: &mut InUse) -> Result<Reply, Fault> {
+        let slot = call.keys.first().map_or(0, |key| keys::slot(key));
+        let (mut redirects, mut retries) = (REDIRECTS, self.read_retries);
+        let mut pause = PAUSE;
+        let mut directed = None;
+        loop {
+            let fault = match self.attempt(call, slot, directed.take(), in_use).await {
+                Ok(reply) => return Ok(reply),
+                Err((fault, None)) => fault,
+                Err((fault, Some((server, link)))) => {
+                    if fault.breaks_link {
+                        server.discard(link.number);
+                    }
+                    directed = self.follow(&fault, slot, &link);
+                    fault
+                }
+            };
+            *in_use = None;
+            if fault.stale_map {
+                self.stale();
+            }
+            if directed.is_some() && redirects > 0 {
+                redirects -= 1;
+                continue;
+            }
+            if !call.repeatable || !fault.is_passing() || retries == 0 {
+                return Err(fault);
+            }
+            retries -= 1;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        slot: u16,
+        directed: Option<(Arc<Server>, bool)>,
+        in_use: &mut InUse,
+    ) -> Result<Reply, (Fault, Option<(Arc<Server>, Link)>)> {
+        let (server, asking) = match directed {
+            Some(directed) => directed,
+            None => (
+                self.server(slot).await.map_err(|fault| (fault, None))?,
+                false,
+            ),
+        };
+        let mut link = server.link().await.map_err(|fault| (fault, None))?;
+        *in_use = Some((Arc::clone(&server), link.number));
+        let wait = self.wait.filter(|_| !call.repeatable);
+        let reply = exchange(&mut link, call, asking, wait).await;
+        reply.map_err(|fault| (fault, Some((server, link))))
+    }
+
+    async fn server(&self, slot: u16) -> Result<Arc<Server>, Fault> {
+        match &self.servers {
+            Servers::One(server) => Ok(Arc::clone(server)),
+            Servers::Many(cluster) => cluster.server(slot).await,
+        }
+    }
+
+    /// Where a redirect leads, and whether we have to say that we were sent.
+    fn follow(&self, fault: &Fault, slot: u16, link: &Link) -> Option<(Arc<Server>, bool)> {
+        let Servers::Many(cluster) = &self.servers else {
+            return None;
+        };
+        match fault.redirect.as_ref()? {
+            Redirect::Moved(to) => Some((cluster.moved(slot, to, &link.address)?, false)),
+            Redirect::Ask(to) => Some((cluster.server_at(to, &link.address)?, true)),
+        }
+    }
+
+    /// Something showed that roles or slots may have changed.
+    fn stale(&self) {
+        if let Servers::Many(cluster) = &self.servers {
+            cluster.refresh_later();
+        }
+    }
+}
+
+/// Sends a call and reads its reply, on this connection.
+async fn exchange(
+    link: &mut Link,
+    call: &Call<'_>,
+    asking: bool,
+    wait: Option<Wait>,
+) -> Result<Reply, Fault> {
+    let value = match send(link, call.by_hash(), asking, wait).await {
+        Err(fault) if fault.unknown_script => send(link, call.by_code(), asking, wait).await?,
+        other => other?,
+    };
+    let asked = call.args.first().copied().unwrap_or_default();
+    Reply::read(value, asked).ok_or_else(Fault::out_of_step)
+}
+
+async fn send(
+    link: &mut Link,
+    command: Cmd,
+    asking: bool,
+    wait: Option<Wait>,
+) -> Result<Value, Fault> {
+    if !asking && wait.is_none() {
+        let value = link.connection.send_packed_command(&command).await;
+        return value.and_then(Value::extract_error).map_err(Fault::of);
+    }
+    let mut pipeline = redis::pipe();
+    if asking {
+        pipeline.cmd("ASKING");
+    }
+    pipeline.add_command(command);
+    if let Some(wait) = wait {
+        let millis = u64::try_from(wait.timeout.as_millis()).unwrap_or(u64::MAX);
+        pipeline.cmd("WAIT").arg(wait.replicas).arg(millis);
+    }
+    let mut values = link
+        .connection
+        .send_packed_commands(&pipeline, 0, pipeline.len())
+        .await
+        .map_err(Fault::of)?
+        .into_iter();
+    if asking {
+        values.next();
+    }
+    let value = values.next().ok_or_else(Fault::out_of_step)?;
+    let value = value.extract_error().map_err(Fault::of)?;
+    match (wait, values.next()) {
+        (Some(wait), Some(Value::Int(reached))) if reached < i64::from(wait.replicas) => {
+            let message = format!(
+                "the master has the write, but only {reached} of {} replicas confirmed it",
+                wait.replicas
+            );
+            Err(Fault::own(StoreErrorKind::Unavailable, message).without_consequence())
+        }
+        _ => Ok(value),
+    }
+}
