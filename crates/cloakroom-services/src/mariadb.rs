@@ -84,7 +84,7 @@ fn launch(password: Option<&str>, arguments: &[&str]) -> Result<Server, Error> {
     let identity = Identity::unprivileged()?;
     Server::launch(SERVICE, &identity, |port, folder| {
         let data = folder.join("data");
-        install(&programs.install, &identity, &data)?;
+        install(&programs.install, &identity, folder)?;
         let init = folder.join("init.sql");
         fs::write(&init, init_sql(password))
             .map_err(|error| Failure::new(SERVICE, error.to_string()))?;
@@ -132,7 +132,7 @@ fn init_sql(password: Option<&str>) -> String {
     format!("CREATE DATABASE IF NOT EXISTS cloakroom;\n{alter}")
 }
 
-fn install(program: &Path, identity: &Identity, data: &Path) -> Result<(), Failure> {
+fn install(program: &Path, identity: &Identity, folder: &Path) -> Result<(), Failure> {
     let failed = |what: String| Failure::new(SERVICE, format!("mariadb-install-db: {what}"));
     let command = identity.command(program);
     let mut words = command.iter();
@@ -140,14 +140,16 @@ fn install(program: &Path, identity: &Identity, data: &Path) -> Result<(), Failu
     let output = Command::new(program)
         .args(words)
         .arg("--no-defaults")
-        .arg(option("--datadir", data))
+        .arg(option("--datadir", &folder.join("data")))
         .args([
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
             "--innodb-log-file-size=8M",
         ])
-        .current_dir("/")
+        .current_dir(folder)
+        // It runs the server, which must not meet another one's temporary files.
+        .env("TMPDIR", folder)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| failed(error.to_string()))?;

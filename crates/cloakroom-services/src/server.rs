@@ -226,6 +226,8 @@ impl Server {
             .args(words)
             .current_dir(self.folder())
             .env("LC_ALL", "C")
+            // MariaDB removes at its start what looks like its own temporary files, whosever they are.
+            .env("TMPDIR", self.folder())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
