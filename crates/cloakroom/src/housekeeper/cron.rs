@@ -49,10 +49,11 @@ impl Cron {
     pub(super) fn next_after(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let now = Instant::from_millisecond(i64::try_from(now.as_millis()).ok()?).ok()?;
         let today = zone.to_datetime(now).date();
-        // Two days back, because a skipped time may have been moved past midnight, and a zone may
-        // skip a whole day (Samoa, 2011-12-30). Forward until a day has surely come.
+        // A day back, because a skipped time of yesterday may have been moved to today: past
+        // midnight, or by the whole day that a zone skipped (Samoa, 2011-12-30). Forward until a
+        // day has surely come.
         let last = if self.day.is_some() { 9 } else { 2 };
-        (-2..=last)
+        (-1..=last)
             .filter_map(|offset: i64| today.checked_add(offset.days()).ok())
             .filter(|date| self.day.is_none_or(|day| date.weekday() == day))
             .flat_map(|date| self.times().map(move |time| (date, time)))
@@ -254,11 +255,25 @@ mod tests {
             "Pacific/Apia",
             &[
                 ("0 12 5", "2011-12-29 13:00", "2011-12-31 12:00:00"),
+                ("0 12 5", "2011-12-31 00:30", "2011-12-31 12:00:00"),
                 ("0 12 6", "2011-12-29 13:00", "2011-12-31 12:00:00"),
                 ("0 * *", "2011-12-29 23:00", "2011-12-31 00:00:00"),
                 ("0 * *", "2011-12-31 00:00", "2011-12-31 01:00:00"),
             ],
         );
+    }
+
+    #[test]
+    fn a_moved_time_neither_overtakes_nor_is_overtaken() {
+        // Clocks go forward by an hour and a half, from 02:00 to 03:30, on 2026-03-08.
+        let wide = TimeZone::posix("A0B-1:30,M3.2.0/2,M11.1.0/2").unwrap();
+        let hourly = cron("15 * *");
+        let mut at = ours("2026-03-08T01:00:00Z".parse().unwrap());
+        // 02:15 becomes 03:45; 04:15 comes as it is; 03:15 becomes 04:45.
+        for shown in ["01:15:00", "03:45:00", "04:15:00", "04:45:00", "05:15:00"] {
+            at = hourly.next_after(at, &wide).unwrap();
+            assert_eq!(wide.to_datetime(theirs(at)).time().to_string(), shown);
+        }
     }
 
     #[test]

@@ -220,6 +220,7 @@ mod tests {
         let next =
             |interval, now| Schedule::every(interval).next_after(now, u64::MAX, &TimeZone::UTC);
         assert_eq!(next(Duration::from_nanos(1), at(5)), Some(at(6)));
+        assert_eq!(Schedule::every(Duration::from_nanos(1)).to_string(), "1ms");
         assert_eq!(next(Duration::MAX, at(5)), Some(Timestamp::MAX));
         assert_eq!(next(Duration::MAX, Timestamp::MAX), None);
     }
