@@ -133,6 +133,14 @@ fn make(path: &Path, mode: u32, owner: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a file that the server can read, whatever our umask says.
+pub(crate) fn write(path: &Path, text: &str, identity: &Identity) -> io::Result<()> {
+    fs::write(path, text)?;
+    identity
+        .owner()
+        .map_or(Ok(()), |owner| chown(path, Some(owner), Some(owner)))
+}
+
 /// The temporary folder; as root one that `nobody` can walk into.
 fn base() -> PathBuf {
     let configured = std::env::temp_dir();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::privilege::Identity;
 use crate::server::{Plan, Server};
-use crate::{Error, Failure, Missing, find};
+use crate::{Error, Failure, Missing, find, home};
 
 const SERVICE: &str = "MariaDB";
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -86,7 +86,7 @@ fn launch(password: Option<&str>, arguments: &[&str]) -> Result<Server, Error> {
         let data = folder.join("data");
         install(&programs.install, &identity, folder)?;
         let init = folder.join("init.sql");
-        fs::write(&init, init_sql(password))
+        home::write(&init, &init_sql(password), &identity)
             .map_err(|error| Failure::new(SERVICE, error.to_string()))?;
         let pid_file = folder.join("pid");
         let mut command = identity.command(&programs.server);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::privilege::Identity;
 use crate::server::{Plan, Server};
-use crate::{Error, Failure, Missing, find};
+use crate::{Error, Failure, Missing, find, home};
 
 const SERVICE: &str = "PostgreSQL";
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -118,7 +118,7 @@ fn initdb(
         None => command.args(["-A", "trust"]),
         Some(password) => {
             let file = data.with_extension("password");
-            fs::write(&file, password).map_err(|error| failed(error.to_string()))?;
+            home::write(&file, password, identity).map_err(|error| failed(error.to_string()))?;
             let mut option = OsString::from("--pwfile=");
             option.push(file);
             command.args(["-A", "scram-sha-256"]).arg(option)
