@@ -24,7 +24,7 @@
 //!   for a test.
 //!
 //! Everything here is synchronous: it starts processes and waits for them. Called inside an async test it blocks that thread
-//! for as long as the server takes (Redis 50 ms, `PostgreSQL` 1 s, a cluster 2 s, `MariaDB` 4 s).
+//! for as long as the server takes (Redis 10 ms, `PostgreSQL` 0.6 s, a cluster 2 s, `MariaDB` 3 s; more where others use the processors).
 //!
 //! A server ends when its [`Server`] is dropped. If the program is killed instead, or never drops it because it is in a
 //! `static`, a small shell process that watches the program ends the servers and removes their files.
