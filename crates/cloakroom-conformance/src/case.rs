@@ -1,0 +1,96 @@
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cloakroom_core::{Capabilities, Expiry, Reach};
+
+type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// One sentence of the contract, as a check over any store. It panics if the store breaks it.
+pub(crate) struct Case<S> {
+    pub(crate) name: &'static str,
+    pub(crate) needs: Needs,
+    pub(crate) run: for<'a> fn(&'a Arc<S>) -> Running<'a>,
+}
+
+/// `case!(name)` for a check over `&S`, `case!(shared name)` for one over `&Arc<S>`, which needs
+/// tasks of its own; `if` says what the backend must be able to do.
+macro_rules! case {
+    ($name:ident $(if $needs:expr)?) => {
+        crate::case::Case {
+            name: stringify!($name),
+            needs: crate::case::needs!($($needs)?),
+            run: |store| Box::pin($name(&**store)),
+        }
+    };
+    (shared $name:ident $(if $needs:expr)?) => {
+        crate::case::Case {
+            name: stringify!($name),
+            needs: crate::case::needs!($($needs)?),
+            run: |store| Box::pin($name(store)),
+        }
+    };
+}
+
+macro_rules! needs {
+    () => {
+        crate::case::Needs::Nothing
+    };
+    ($needs:expr) => {
+        $needs
+    };
+}
+
+pub(crate) use {case, needs};
+
+/// What a case asks of a backend beyond the contract.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Needs {
+    Nothing,
+    Search,
+    NativeExpiry,
+    OwnerIndex,
+    /// So many bytes in one record.
+    Bytes(usize),
+    /// There is a limit on the bytes of a record.
+    ByteLimit,
+    Endings,
+    Changes,
+    NoFeed,
+    Exclusive,
+    OwnClock,
+}
+
+impl Needs {
+    /// Why a backend cannot run the case; `None` if it can.
+    pub(crate) fn lacking(self, can: Capabilities, own_clock: bool) -> Option<&'static str> {
+        let (met, reason) = match self {
+            Self::Nothing => (true, ""),
+            Self::Search => (
+                can.expiry == Expiry::Search,
+                "rows are forgotten by native expiry; the store cannot find them",
+            ),
+            Self::NativeExpiry => (can.expiry == Expiry::Native, "the store finds what is due"),
+            Self::OwnerIndex => (can.owner_index, "there is no owner index"),
+            Self::Bytes(bytes) => (
+                can.max_record_bytes.is_none_or(|max| max >= bytes),
+                "the record is larger than the store takes",
+            ),
+            Self::ByteLimit => (
+                can.max_record_bytes.is_some(),
+                "the store takes records of any size",
+            ),
+            Self::Endings => (can.reach != Reach::None, "there is no change feed"),
+            Self::Changes => (
+                can.reach == Reach::Changes,
+                "the change feed does not tell of saves",
+            ),
+            Self::NoFeed => (
+                can.reach == Reach::None && !can.exclusive,
+                "there is a change feed",
+            ),
+            Self::Exclusive => (can.exclusive, "other processes may write to the store"),
+            Self::OwnClock => (own_clock, "the store has no clock of its own"),
+        };
+        (!met).then_some(reason)
+    }
+}
