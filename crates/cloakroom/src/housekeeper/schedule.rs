@@ -91,6 +91,11 @@ impl Schedule {
         matches!(self.0, Kind::Off)
     }
 
+    /// Whether a clock that can be set decides.
+    pub(crate) const fn is_by_wall_clock(&self) -> bool {
+        matches!(self.0, Kind::Cron(..))
+    }
+
     /// When the job runs next: always later than `now`, and `None` if never.
     ///
     /// `random` is any evenly drawn number: it places the pass within the tenth by which it may be

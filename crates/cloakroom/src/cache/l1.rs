@@ -1,0 +1,172 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use cloakroom_core::{Secret, SessionId};
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache as Moka;
+
+use super::resident::{Resident, View};
+use crate::config::{Bound, Cache};
+
+/// What a resident weighs beside its attributes, in bytes, when L1 is bounded by bytes; measured by
+/// the test `memory_per_session` of this crate.
+const OVERHEAD: usize = 600;
+
+/// Every resident of this node, also those that moka has evicted but somebody still holds. An entry
+/// is made with its resident and removed by its drop.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: DashMap<SessionId, Weak<Resident>, RandomState>,
+    evictions: AtomicU64,
+}
+
+impl Table {
+    pub(super) fn forget(&self, id: SessionId) {
+        self.evictions.fetch_add(1, Ordering::Relaxed);
+        // A new resident may have taken the place already.
+        self.entries
+            .remove_if(&id, |_, weak| weak.strong_count() == 0);
+    }
+}
+
+/// The sessions in memory. moka decides who stays; the table makes sure that an eviction never
+/// splits a session that somebody holds into two copies.
+#[derive(Debug)]
+pub(crate) struct L1 {
+    moka: Option<Moka<SessionId, Arc<Resident>, RandomState>>,
+    table: Arc<Table>,
+}
+
+impl L1 {
+    pub(crate) fn new(cache: &Cache) -> Self {
+        // moka's default policy may refuse newcomers in favour of the popular; a session that was
+        // just created must find its place.
+        let builder = Moka::builder().eviction_policy(EvictionPolicy::lru());
+        let builder = match cache.bound {
+            Bound::None => None,
+            Bound::Entries(max) => Some(builder.max_capacity(max)),
+            Bound::Bytes(max) => Some(builder.max_capacity(max).weigher(
+                |_, resident: &Arc<Resident>| {
+                    u32::try_from(resident.payload_bytes() + OVERHEAD).unwrap_or(u32::MAX)
+                },
+            )),
+        };
+        let moka = builder.map(|mut builder| {
+            if let Some(idle) = cache.idle {
+                builder = builder.time_to_idle(idle);
+            }
+            if let Some(ttl) = cache.ttl {
+                builder = builder.time_to_live(ttl);
+            }
+            builder.build_with_hasher(RandomState::default())
+        });
+        Self {
+            moka,
+            table: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.moka.is_some()
+    }
+
+    /// The copy of a session. Hits look in moka only; a miss asks the table, which knows those that
+    /// were evicted while in use.
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Resident>> {
+        let moka = self.moka.as_ref()?;
+        if let Some(resident) = moka.get(&id) {
+            return Some(resident);
+        }
+        let resident = self.find(id)?;
+        moka.insert(id, Arc::clone(&resident));
+        Some(resident)
+    }
+
+    /// The copy of a session without counting as its use.
+    pub(crate) fn find(&self, id: SessionId) -> Option<Arc<Resident>> {
+        self.table.entries.get(&id)?.upgrade()
+    }
+
+    /// The one resident of this id, made from `view` if there is none. `refresh` decides whether
+    /// one that exists takes over the view.
+    pub(crate) fn admit(
+        &self,
+        id: SessionId,
+        view: View,
+        secret: &Secret,
+        refresh: impl FnOnce(&Resident) -> bool,
+    ) -> Arc<Resident> {
+        let Some(moka) = &self.moka else {
+            return Arc::new(Resident::new(id, view, Some(secret.clone()), None));
+        };
+        // The entry's lock makes two concurrent fills agree on one resident.
+        let resident = match self.table.entries.entry(id) {
+            dashmap::Entry::Occupied(mut entry) => match entry.get().upgrade() {
+                Some(resident) => {
+                    drop(entry);
+                    if refresh(&resident) {
+                        resident.install(view, Some(secret));
+                    }
+                    resident
+                }
+                None => {
+                    let resident = self.make(id, view, secret);
+                    entry.insert(Arc::downgrade(&resident));
+                    resident
+                }
+            },
+            dashmap::Entry::Vacant(entry) => {
+                let resident = self.make(id, view, secret);
+                entry.insert(Arc::downgrade(&resident));
+                resident
+            }
+        };
+        moka.insert(id, Arc::clone(&resident));
+        resident
+    }
+
+    fn make(&self, id: SessionId, view: View, secret: &Secret) -> Arc<Resident> {
+        let table = Some(Arc::clone(&self.table));
+        Arc::new(Resident::new(id, view, Some(secret.clone()), table))
+    }
+
+    /// Takes a session out of memory; those who hold it keep it.
+    pub(crate) fn evict(&self, id: SessionId) {
+        if let Some(moka) = &self.moka {
+            moka.invalidate(&id);
+        }
+    }
+
+    /// Takes everything out of memory.
+    pub(crate) fn clear(&self) {
+        if let Some(moka) = &self.moka {
+            moka.invalidate_all();
+        }
+    }
+
+    /// All residents, for the housekeeper's passes.
+    pub(crate) fn residents(&self) -> Vec<Arc<Resident>> {
+        self.table
+            .entries
+            .iter()
+            .filter_map(|entry| entry.value().upgrade())
+            .collect()
+    }
+
+    /// moka has no thread of its own.
+    pub(crate) fn run_pending(&self) {
+        if let Some(moka) = &self.moka {
+            moka.run_pending_tasks();
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.moka.as_ref().map_or(0, Moka::entry_count)
+    }
+
+    pub(crate) fn evictions(&self) -> u64 {
+        self.table.evictions.load(Ordering::Relaxed)
+    }
+}

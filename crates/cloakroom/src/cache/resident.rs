@@ -1,0 +1,249 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cloakroom_core::{Secret, SessionId, Stamp, Times, Timestamp};
+
+use super::l1::Table;
+use crate::record::Snapshot;
+
+/// When and under which conditions a copy was last known to equal the store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) epoch: u64,
+    pub(crate) at: Timestamp,
+    /// A notice said that the store has something else.
+    pub(crate) stale: bool,
+}
+
+/// One session on this node: however many requests hold it, there is one copy and one queue of
+/// commits.
+pub(crate) struct Resident {
+    id: SessionId,
+    held: Mutex<Held>,
+    users: AtomicU32,
+    /// When the last use ended, in milliseconds.
+    left_at: AtomicU64,
+    /// Commits of one session on one node queue up instead of fighting. Reads never take it.
+    turn: tokio::sync::Mutex<()>,
+    /// Its entry there goes when the resident is dropped; `None` with L1 off.
+    table: Option<Arc<Table>>,
+}
+
+struct Held {
+    snapshot: Arc<Snapshot>,
+    times: Times,
+    seen: Seen,
+    /// The secret that was verified against this snapshot, so that a hit needs no hashing.
+    secret: Option<Secret>,
+    /// The stamp of a write of ours that is under way: its notice is no news.
+    announced: Option<Stamp>,
+    /// When this node last sent the token, if that is later than what the head says.
+    sent_at: Timestamp,
+}
+
+/// What one look at a resident shows.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) times: Times,
+    pub(crate) seen: Seen,
+}
+
+impl Resident {
+    pub(super) fn new(
+        id: SessionId,
+        view: View,
+        secret: Option<Secret>,
+        table: Option<Arc<Table>>,
+    ) -> Self {
+        let View {
+            snapshot,
+            times,
+            seen,
+        } = view;
+        let sent_at = snapshot.head.sent_at;
+        Self {
+            id,
+            held: Mutex::new(Held {
+                snapshot,
+                times,
+                seen,
+                secret,
+                announced: None,
+                sent_at,
+            }),
+            users: AtomicU32::new(0),
+            left_at: AtomicU64::new(seen.at.as_millis()),
+            turn: tokio::sync::Mutex::new(()),
+            table,
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing that runs under this lock can panic half-way through a change.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn id(&self) -> SessionId {
+        self.id
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let held = self.held();
+        View {
+            snapshot: Arc::clone(&held.snapshot),
+            times: held.times,
+            seen: held.seen,
+        }
+    }
+
+    /// Looks at the copy, and whether `secret` opens it.
+    pub(crate) fn admit(&self, secret: &Secret) -> (View, bool) {
+        let held = self.held();
+        let view = View {
+            snapshot: Arc::clone(&held.snapshot),
+            times: held.times,
+            seen: held.seen,
+        };
+        if let Some(known) = &held.secret {
+            let admitted = known == secret;
+            return (view, admitted);
+        }
+        drop(held);
+        let admitted = view.snapshot.head.digest.matches(secret);
+        if admitted {
+            self.remember(secret, &view.snapshot);
+        }
+        (view, admitted)
+    }
+
+    /// Keeps a secret that was verified against `snapshot`.
+    pub(crate) fn remember(&self, secret: &Secret, snapshot: &Arc<Snapshot>) {
+        let mut held = self.held();
+        if held.snapshot.head.digest == snapshot.head.digest {
+            held.secret = Some(secret.clone());
+        }
+    }
+
+    /// Takes what the store was seen to hold.
+    pub(crate) fn install(&self, view: View, secret: Option<&Secret>) {
+        let mut held = self.held();
+        match secret {
+            Some(secret) => held.secret = Some(secret.clone()),
+            None if held.snapshot.head.digest != view.snapshot.head.digest => held.secret = None,
+            None => {}
+        }
+        held.sent_at = held.sent_at.max(view.snapshot.head.sent_at);
+        held.snapshot = view.snapshot;
+        held.times = view.times;
+        held.seen = view.seen;
+        held.announced = None;
+    }
+
+    /// The store still holds `stamp`: the copy is current as of `seen`.
+    pub(crate) fn confirm(&self, stamp: Stamp, deadline: Option<Timestamp>, seen: Seen) -> View {
+        let mut held = self.held();
+        if held.snapshot.stamp == stamp {
+            // Another node may have touched the session meanwhile.
+            held.times.deadline = deadline;
+            held.seen = seen;
+        }
+        View {
+            snapshot: Arc::clone(&held.snapshot),
+            times: held.times,
+            seen: held.seen,
+        }
+    }
+
+    /// A touch of this node was stored.
+    pub(crate) fn touched(&self, stamp: Stamp, times: Times) {
+        let mut held = self.held();
+        if held.snapshot.stamp == stamp {
+            held.times = held.times.forward(times);
+        }
+    }
+
+    pub(crate) fn announce(&self, stamp: Stamp) {
+        self.held().announced = Some(stamp);
+    }
+
+    /// The store says that it holds `stamp` now (`None`: that the session has ended). Returns
+    /// whether that is news.
+    pub(crate) fn notice(&self, stamp: Option<Stamp>) -> bool {
+        let mut held = self.held();
+        let known =
+            stamp.is_some() && (stamp == Some(held.snapshot.stamp) || stamp == held.announced);
+        held.seen.stale |= !known;
+        !known
+    }
+
+    /// Makes the next use ask the store.
+    pub(crate) fn distrust(&self) {
+        self.held().seen.stale = true;
+    }
+
+    pub(crate) fn sent_at(&self) -> Timestamp {
+        self.held().sent_at
+    }
+
+    pub(crate) fn token_sent(&self, now: Timestamp) {
+        self.held().sent_at = now;
+    }
+
+    pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.turn
+    }
+
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.users.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn left_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.left_at.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.held().snapshot.body.len()
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        if let Some(table) = self.table.take() {
+            table.forget(self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Resident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resident")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session in use, from its load until the response head is released. Ownership does the
+/// counting: however a request ends, dropping this ends the use.
+#[derive(Debug)]
+pub(crate) struct InUse(Arc<Resident>);
+
+impl InUse {
+    pub(crate) fn new(resident: &Arc<Resident>) -> Self {
+        resident.users.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(resident))
+    }
+
+    /// Ends the use at `now`; whether it was the last one.
+    pub(crate) fn leave(self, now: Timestamp) -> bool {
+        self.0.left_at.store(now.as_millis(), Ordering::Relaxed);
+        self.0.users.load(Ordering::Acquire) == 1
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.users.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use cloakroom_core::{CreateOutcome, Secret, SessionId, Stamp, Times, Token};
+
+use super::{Done, NowStored, Settled, Work, end, settle};
+use crate::cache::{Seen, View};
+use crate::events::Event;
+use crate::inner::Inner;
+use crate::lifecycle::Plan;
+use crate::record::{Attributes, EndReason, Head, Snapshot};
+use crate::session::{Cell, ChangeLog, Phase, Scope, State};
+use crate::{Error, ErrorKind, Presented, Session};
+
+/// How many ids are tried; a second one is never needed, unless a clock and a generator are broken.
+const ATTEMPTS: u32 = 4;
+
+/// Stores a new session under an id and a secret of our own making; what the client presented is
+/// never adopted.
+pub(super) async fn create(inner: &Arc<Inner>, work: &Work) -> Result<Done, Error> {
+    if let Some(old) = &work.replaces {
+        // First, so that of two logins that meet only one goes on.
+        let view = old.view();
+        let ended = end(
+            inner,
+            old.id(),
+            &view.snapshot,
+            EndReason::Replaced,
+            work.now,
+        )
+        .await?;
+        if ended.is_none() {
+            return Err(ErrorKind::Superseded.into());
+        }
+    }
+    let log = match &inner.on_create {
+        Some(_) if work.plan == Plan::Create && !work.hooked => {
+            filled(inner, &work.log, work.now).await?
+        }
+        _ => (*work.log).clone(),
+    };
+    for _ in 0..ATTEMPTS {
+        let id = SessionId::generate(work.now);
+        let secret = Secret::generate();
+        let (mut snapshot, times, refused) = first(inner, &log, &secret, work)?;
+        let epoch = inner.coherent.epoch();
+        let generation = inner.generations.of(id);
+        if !store(inner, id, &mut snapshot, times).await? {
+            continue;
+        }
+        inner.stats.creates.add();
+        inner.negative.forget_unknown(id);
+        let stale = inner.generations.of(id) != generation;
+        let seen = Seen {
+            epoch,
+            at: work.now,
+            stale,
+        };
+        let view = View {
+            snapshot: Arc::new(snapshot),
+            times,
+            seen,
+        };
+        let resident = inner.l1.admit(id, view.clone(), &secret, |_| true);
+        tell(inner, id, &log, &view.snapshot);
+        return Ok(Done::Stored(Box::new(NowStored {
+            resident,
+            snapshot: view.snapshot,
+            times,
+            token: Some(Token::new(id, secret)),
+            refused,
+        })));
+    }
+    Err(Error::with_detail(
+        ErrorKind::Conflict,
+        "no free session id was found",
+    ))
+}
+
+/// The hook sees the handler's changes and may add its own, or refuse.
+pub(super) async fn filled(
+    inner: &Arc<Inner>,
+    log: &ChangeLog,
+    now: cloakroom_core::Timestamp,
+) -> Result<ChangeLog, Error> {
+    let Some(hook) = &inner.on_create else {
+        return Ok(log.clone());
+    };
+    let mut state = State::absent(Presented::None, now);
+    state.log = log.clone();
+    let cell = Arc::new(Cell::with_state(Arc::clone(inner), Phase::Running, state));
+    let verdict = hook(Session::new(Arc::clone(&cell), Scope::default())).await;
+    cell.enter(Phase::Released);
+    match verdict {
+        Ok(()) => Ok(cell.with(|state| std::mem::take(&mut state.log))),
+        Err(refusal) => Err(ErrorKind::Refused(refusal.code()).into()),
+    }
+}
+
+fn first(
+    inner: &Inner,
+    log: &ChangeLog,
+    secret: &Secret,
+    work: &Work,
+) -> Result<(Snapshot, Times, Option<Error>), Error> {
+    let config = &inner.config;
+    let mut head = Head::new(secret.digest(), work.now, config.node.as_deref());
+    head.idle = log.idle.flatten();
+    head.login_seq = u32::from(log.login.is_some());
+    let replayed = log.replay(&Attributes::empty());
+    if replayed.body.len() > config.max_bytes {
+        return Err(ErrorKind::TooLarge.into());
+    }
+    let deadline = config.times.deadline(&head, work.now);
+    let times = Times {
+        used_at: work.now,
+        deadline,
+        expires_at: config.times.expires_at(deadline),
+    };
+    let stamp = Stamp::first();
+    let snapshot = Snapshot {
+        stamp,
+        owner: log.login.clone(),
+        head,
+        body: replayed.body,
+    };
+    Ok((snapshot, times, replayed.refused))
+}
+
+/// Whether the row is stored; not if the id is taken.
+async fn store(
+    inner: &Inner,
+    id: SessionId,
+    snapshot: &mut Snapshot,
+    times: Times,
+) -> Result<bool, Error> {
+    let ours = snapshot.stamp;
+    let record = snapshot.lend(times);
+    let stored = match inner.store.create(id, &record).await {
+        Ok(CreateOutcome::Created) => true,
+        Ok(CreateOutcome::Exists(stamp)) => stamp == ours,
+        Err(error) => matches!(settle(inner, id, ours, error).await?, Settled::Stored),
+    };
+    snapshot.take_back(record);
+    Ok(stored)
+}
+
+fn tell(inner: &Inner, id: SessionId, log: &ChangeLog, snapshot: &Snapshot) {
+    tracing::debug!(%id, "session created");
+    inner.events.tell(|| Event::Created { id });
+    if let Some(owner) = &log.login {
+        inner.events.tell(|| Event::LoggedIn {
+            id,
+            owner: owner.clone(),
+        });
+    }
+    inner.events.tell(|| Event::Committed {
+        id,
+        added: snapshot.body.iter().map(|a| a.name.to_owned()).collect(),
+        replaced: Vec::new(),
+        removed: Vec::new(),
+        conflicts: 0,
+    });
+}

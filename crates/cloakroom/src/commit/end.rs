@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use cloakroom_core::{Record, SessionId, State, StoreErrorKind, Times, Timestamp};
+
+use super::{Base, Done};
+use crate::config::CLOCK_SKEW;
+use crate::events::{Event, attributes_of};
+use crate::inner::Inner;
+use crate::record::{EndReason, Snapshot};
+use crate::{Error, ErrorKind};
+
+/// Performs a handle's `destroy`.
+pub(super) async fn of_handle(
+    inner: &Arc<Inner>,
+    base: &Base,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let view = base.resident.view();
+    // A handle from before a login ends nobody's session.
+    if view.snapshot.head.login_seq != base.login_seq {
+        return Err(ErrorKind::Superseded.into());
+    }
+    end(inner, base.resident.id(), &view.snapshot, reason, now).await?;
+    Ok(Done::Ended)
+}
+
+/// What is remembered of a session that ends at `now`; nothing if nothing shall be.
+fn tombstone(
+    inner: &Inner,
+    snapshot: &Snapshot,
+    reason: EndReason,
+    now: Timestamp,
+) -> Option<Record> {
+    let retention = inner.config.times.retention;
+    if retention.is_zero() {
+        return None;
+    }
+    let mut head = snapshot.head.clone();
+    head.replaced.clear();
+    head.ended = Some((reason, now));
+    let times = Times {
+        used_at: now,
+        deadline: Some(now),
+        expires_at: Some(now + retention + CLOCK_SKEW),
+    };
+    let stamp = snapshot.stamp.next();
+    Some(Record::from_stored(
+        stamp,
+        State::Ended,
+        None,
+        times,
+        head.encode(),
+        Vec::new(),
+    ))
+}
+
+/// Ends a session in the store and here; returns what was ended by this call, if anything was.
+pub(crate) async fn end(
+    inner: &Arc<Inner>,
+    id: SessionId,
+    snapshot: &Snapshot,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Option<Record>, Error> {
+    let tombstone = tombstone(inner, snapshot, reason, now);
+    let ended = match inner.store.end(id, tombstone.as_ref()).await {
+        Ok(ended) => ended,
+        Err(error) => {
+            inner.store_failed("end", &error);
+            // The ending may have been performed and its answer lost: one look settles it.
+            let dead = error.kind() == StoreErrorKind::Unavailable
+                && match inner.store.peek(id).await {
+                    Ok(peek) => peek.is_none_or(|peek| peek.state == State::Ended),
+                    Err(_) => false,
+                };
+            inner.forget(id);
+            if !dead {
+                return Err(error.into());
+            }
+            None
+        }
+    };
+    inner.forget(id);
+    inner.stats.ends.add();
+    tracing::debug!(%id, %reason, "session ended");
+    if let Some(record) = &ended {
+        inner.events.tell(|| Event::Ended {
+            id,
+            reason,
+            owner: record.owner.clone(),
+            attributes: attributes_of(&record.body),
+        });
+    }
+    Ok(ended)
+}

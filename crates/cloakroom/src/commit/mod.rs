@@ -1,0 +1,327 @@
+//! Performs what the end of a request means for its session. The only writer: store first, then L1.
+
+mod create;
+mod end;
+mod guard;
+mod save;
+mod touch;
+
+use std::sync::Arc;
+
+use cloakroom_core::{
+    Digest, Stamp, State as RecordState, StoreError, StoreErrorKind, Times, Timestamp, Token,
+};
+
+use crate::cache::{InUse, Resident};
+use crate::inner::Inner;
+use crate::lifecycle::{Facts, Plan, plan};
+use crate::record::{EndReason, Snapshot};
+use crate::session::{Cell, ChangeLog, Outgoing, Phase, State, Stored};
+use crate::{Error, ErrorKind, Origin};
+
+pub(crate) use self::end::end;
+pub(crate) use self::guard::{Guarded, late};
+pub(crate) use self::touch::touch;
+
+/// What calls for the commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The response head is ready.
+    Head,
+    /// `session.commit().await`.
+    Explicit,
+    /// A handle outlived its request.
+    Late,
+}
+
+/// The stored session that a commit starts from, as the request knows it.
+struct Base {
+    resident: Arc<Resident>,
+    login_seq: u32,
+    digest: Digest,
+    token: Option<Token>,
+    /// The client's token names another node.
+    foreign_node: bool,
+}
+
+struct Work {
+    plan: Plan,
+    log: Arc<ChangeLog>,
+    base: Option<Base>,
+    replaces: Option<Arc<Resident>>,
+    reason: EndReason,
+    /// The `on_create` hook has run already.
+    hooked: bool,
+    now: Timestamp,
+}
+
+/// What a commit has done.
+enum Done {
+    Nothing,
+    Touched {
+        times: Times,
+        token: Option<Token>,
+    },
+    Stored(Box<NowStored>),
+    /// The session was gone or ended before; the changes are dropped.
+    Gone,
+    /// The session was ended by this commit.
+    Ended,
+}
+
+struct NowStored {
+    resident: Arc<Resident>,
+    snapshot: Arc<Snapshot>,
+    times: Times,
+    /// The token that the client must be told.
+    token: Option<Token>,
+    refused: Option<Error>,
+}
+
+/// Stores the changes of a handle now; see [`Session::commit`](crate::Session::commit).
+pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
+    // A destroy is performed here; every other refusal is the caller's.
+    let destroyed = cell.with(|state| state.destroy.is_some());
+    if !destroyed {
+        cell.read(|_| ())?;
+    }
+    Guarded::new(Arc::clone(cell), When::Explicit).await
+}
+
+/// Whether the end of this request has anything to do; decides without any I/O.
+pub(crate) fn has_work(cell: &Cell, now: Timestamp) -> bool {
+    let rolled_back = cell.phase() == Phase::RolledBack;
+    let mut state = cell.lock();
+    let Some(state) = &mut *state else {
+        return false;
+    };
+    decide(&cell.inner, state, When::Head, rolled_back, now) != Plan::Nothing
+}
+
+fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Timestamp) -> Plan {
+    if state.closed.is_some() || (state.origin == Origin::Stale && state.destroy.is_none()) {
+        return Plan::Nothing;
+    }
+    let touch_due = |stored: &Stored| {
+        let view = &stored.times;
+        let [.., spread] = *stored.id().as_bytes();
+        inner
+            .config
+            .times
+            .touch_is_due(&stored.snapshot.head, view.used_at, now, spread)
+    };
+    plan(Facts {
+        destroyed: state.destroy.is_some(),
+        rolled_back,
+        stored: state.stored.is_some(),
+        changed: !state.log.is_empty() || state.foreign_node,
+        makes_a_session: state.log.makes_a_session(),
+        eager: state.eager,
+        touch_due: when == When::Head && state.stored.as_ref().is_some_and(touch_due),
+    })
+}
+
+/// An absent session shall be created: the hook runs now, and with `save_on_create` the session is
+/// stored now.
+pub(crate) async fn create_first(cell: &Arc<Cell>) -> Result<(), Error> {
+    let inner = &cell.inner;
+    if inner.config.save_on_create {
+        return Guarded::new(Arc::clone(cell), When::Explicit).await;
+    }
+    let filled = create::filled(inner, &ChangeLog::default(), inner.now()).await;
+    cell.with(|state| match filled {
+        Ok(log) => {
+            state.log = log;
+            state.hooked = true;
+            Ok(())
+        }
+        Err(error) => {
+            state.eager = false;
+            state.closed = Some(error.kind());
+            Err(error)
+        }
+    })
+}
+
+pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
+    let inner = &cell.inner;
+    let _turn = cell.turn.lock().await;
+    let now = inner.now();
+    let rolled_back = cell.phase() == Phase::RolledBack;
+    let work = cell.with(|state| begin(inner, state, when, rolled_back, now));
+    let result = match (work.plan, &work.base) {
+        (Plan::Nothing, _) => Ok(Done::Nothing),
+        (Plan::Create | Plan::CreateEmpty, _) => create::create(inner, &work).await,
+        (Plan::Save, Some(base)) => save::save(inner, base, &work.log, now).await,
+        (Plan::Touch, Some(base)) => Ok(touch::at_head(inner, base, now).await),
+        (Plan::End, Some(base)) => end::of_handle(inner, base, work.reason, now).await,
+        (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
+    };
+    if let Err(error) = &result {
+        let id = work.base.as_ref().map(|base| base.resident.id());
+        report(inner, id, error, when);
+    }
+    cell.with(|state| finish(inner, state, result, when))
+}
+
+fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: Timestamp) -> Work {
+    let plan = decide(inner, state, when, rolled_back, now);
+    let log = if plan == Plan::CreateEmpty {
+        Arc::new(ChangeLog::default())
+    } else {
+        Arc::new(std::mem::take(&mut state.log))
+    };
+    state.pending = Some(Arc::clone(&log));
+    let foreign_node = state.foreign_node;
+    let base = state.stored.as_ref().map(|stored| Base {
+        resident: Arc::clone(&stored.resident),
+        login_seq: stored.login_seq,
+        digest: stored.digest,
+        token: stored.token.clone(),
+        foreign_node,
+    });
+    let reason = state.destroy.unwrap_or(EndReason::Logout);
+    Work {
+        plan,
+        log,
+        base,
+        replaces: state.replaces.take(),
+        reason,
+        hooked: state.hooked,
+        now,
+    }
+}
+
+fn finish(
+    inner: &Inner,
+    state: &mut State,
+    result: Result<Done, Error>,
+    when: When,
+) -> Result<(), Error> {
+    let log = state.pending.take();
+    match result {
+        Ok(Done::Nothing) => Ok(()),
+        Ok(Done::Touched { times, token }) => {
+            if let Some(stored) = &mut state.stored {
+                stored.times = stored.times.forward(times);
+            }
+            if let Some(token) = token {
+                state.outgoing = Outgoing::Set(token);
+            }
+            Ok(())
+        }
+        Ok(Done::Stored(now)) => stored(state, *now, when),
+        Ok(Done::Ended) => {
+            state.destroy = None;
+            state.closed = Some(ErrorKind::Ended);
+            state.outgoing = Outgoing::Remove;
+            Ok(())
+        }
+        Ok(Done::Gone) => {
+            inner.stats.gone.add();
+            state.closed = Some(ErrorKind::Ended);
+            state.outgoing = Outgoing::Nothing;
+            let signs = log.is_some_and(|log| log.renew || log.login.is_some());
+            if when == When::Head && !signs {
+                Ok(())
+            } else {
+                Err(ErrorKind::Ended.into())
+            }
+        }
+        Err(error) => {
+            match error.kind() {
+                ErrorKind::Superseded => {
+                    inner.stats.superseded.add();
+                    state.closed = Some(ErrorKind::Superseded);
+                    state.destroy = None;
+                }
+                // The handler may try again, and if it does not, the response's commit does.
+                _ if when == When::Explicit => {
+                    if let Some(log) = log {
+                        let later = std::mem::replace(&mut state.log, (*log).clone());
+                        state.log.append(later);
+                    }
+                }
+                _ => {}
+            }
+            Err(error)
+        }
+    }
+}
+
+fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
+    let NowStored {
+        resident,
+        snapshot,
+        times,
+        token,
+        refused,
+    } = now;
+    let kept = state.stored.take();
+    let in_use = match kept {
+        Some(Stored { in_use, .. }) if when != When::Late => {
+            in_use.or_else(|| (when == When::Head).then(|| InUse::new(&resident)))
+        }
+        _ if when != When::Late => Some(InUse::new(&resident)),
+        _ => None,
+    };
+    let kept_token = token.clone();
+    if let Some(token) = token {
+        state.outgoing = Outgoing::Set(token);
+    }
+    state.foreign_node = false;
+    state.eager = false;
+    state.last_id = Some(resident.id());
+    state.stored = Some(Stored {
+        in_use,
+        login_seq: snapshot.head.login_seq,
+        digest: snapshot.head.digest,
+        token: kept_token,
+        resident,
+        snapshot,
+        times,
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+fn report(inner: &Inner, id: Option<cloakroom_core::SessionId>, error: &Error, when: When) {
+    let late = when == When::Late;
+    let kind = error.kind();
+    tracing::warn!(?id, %kind, late, "session commit failed");
+    inner
+        .events
+        .tell(|| crate::Event::CommitFailed { id, kind, late });
+}
+
+/// What became of a write whose reply is lost.
+enum Settled {
+    Stored,
+    Gone,
+    Unknown,
+}
+
+/// A write that was not answered is not repeated: one look at the stamp says whether it was stored.
+/// If that does not settle it, the copy is dropped and the client is told 503.
+async fn settle(
+    inner: &Inner,
+    id: cloakroom_core::SessionId,
+    ours: Stamp,
+    error: StoreError,
+) -> Result<Settled, Error> {
+    inner.store_failed("write", &error);
+    if error.kind() != StoreErrorKind::Unavailable {
+        inner.forget(id);
+        return Err(error.into());
+    }
+    inner.stats.peeks.add();
+    let settled = match inner.store.peek(id).await {
+        Ok(Some(peek)) if peek.stamp == ours => Settled::Stored,
+        Ok(Some(peek)) if peek.state == RecordState::Ended => Settled::Gone,
+        Ok(_) | Err(_) => Settled::Unknown,
+    };
+    if matches!(settled, Settled::Unknown) {
+        inner.forget(id);
+        return Err(error.into());
+    }
+    Ok(settled)
+}

@@ -1,0 +1,358 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom_core::{SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
+
+use super::{Base, Done, NowStored, Settled, settle};
+use crate::cache::{Resident, Seen, View};
+use crate::events::Event;
+use crate::inner::Inner;
+use crate::record::{Snapshot, Unreadable};
+use crate::session::ChangeLog;
+use crate::transport::Refresh;
+use crate::{Error, ErrorKind};
+
+/// How often a commit follows others that come first, before it gives up.
+const ATTEMPTS: u32 = 32;
+
+/// Writes a log over the current record: compare and set, and on a conflict once more over what the
+/// conflict brought.
+pub(super) async fn save(
+    inner: &Arc<Inner>,
+    base: &Base,
+    log: &ChangeLog,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let resident = &base.resident;
+    let _turn = turn(inner, resident).await?;
+    let mut secret = None;
+    let mut current = resident.view();
+    for attempt in 0..ATTEMPTS {
+        if current.snapshot.head.login_seq != base.login_seq {
+            return Err(ErrorKind::Superseded.into());
+        }
+        if current.times.is_due(now) {
+            let Some(view) = reread(inner, resident, now).await? else {
+                return Ok(Done::Gone);
+            };
+            current = view;
+        }
+        let next = Next::new(inner, base, log, &current, &mut secret, now)?;
+        if next.is_same {
+            if is_current(inner, resident, &current, now).await? {
+                return Ok(done(resident, current, next));
+            }
+            let Some(view) = reread(inner, resident, now).await? else {
+                return Ok(Done::Gone);
+            };
+            current = view;
+            continue;
+        }
+        match write(inner, resident, &current, next, secret.as_ref(), now).await? {
+            Written::Stored(next, view) => {
+                tell(inner, resident.id(), log, &current, &view.snapshot, attempt);
+                return Ok(done(resident, view, *next));
+            }
+            Written::Gone => return Ok(Done::Gone),
+            Written::Conflict(view) => {
+                inner.stats.conflicts.add();
+                resident.install(view.clone(), None);
+                current = view;
+                pause(attempt).await;
+            }
+        }
+    }
+    Err(ErrorKind::Conflict.into())
+}
+
+/// The queue of commits of one session on this node.
+async fn turn<'a>(
+    inner: &Inner,
+    resident: &'a Resident,
+) -> Result<tokio::sync::MutexGuard<'a, ()>, Error> {
+    if let Ok(turn) = resident.turn().try_lock() {
+        return Ok(turn);
+    }
+    let limit = inner.config.store_timeout * 2;
+    tokio::time::timeout(limit, resident.turn().lock())
+        .await
+        .map_err(|_| {
+            Error::with_detail(
+                ErrorKind::Unavailable,
+                "earlier commits of this session do not end",
+            )
+        })
+}
+
+/// The record that a commit wants to store.
+struct Next {
+    snapshot: Snapshot,
+    times: cloakroom_core::Times,
+    /// The token that the client must be told.
+    token: Option<Token>,
+    refused: Option<Error>,
+    /// Nothing would change.
+    is_same: bool,
+}
+
+impl Next {
+    fn new(
+        inner: &Inner,
+        base: &Base,
+        log: &ChangeLog,
+        current: &View,
+        secret: &mut Option<Secret>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let config = &inner.config;
+        let old = &current.snapshot;
+        let replayed = log.replay(&old.body);
+        if replayed.body.len() > config.max_bytes && replayed.body.len() > old.body.len() {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let mut head = old.head.clone();
+        // A renew that finds the record renewed meanwhile is dropped: whichever committed is the
+        // one token.
+        let renews = log.login.is_some() || (log.renew && head.digest == base.digest);
+        if renews {
+            let secret = secret.get_or_insert_with(Secret::generate);
+            head.replace_digest(secret.digest(), now);
+        }
+        if log.login.is_some() {
+            head.login_seq = head.login_seq.wrapping_add(1);
+            head.absolute_from = now;
+        }
+        if let Some(idle) = log.idle {
+            head.idle = idle;
+        }
+        let is_same = !renews
+            && !base.foreign_node
+            && head.idle == old.head.idle
+            && replayed.body == old.body;
+        let mut token = None;
+        if renews {
+            let secret = secret.clone();
+            token = secret.map(|secret| Token::new(base.resident.id(), secret));
+        } else if base.foreign_node || cookie_is_due(inner, base, current, now) {
+            // Never when the secret has changed meanwhile.
+            token = base.token.clone().filter(|_| head.digest == base.digest);
+            head.sent_at = now;
+        }
+        head.node.clone_from(&config.node);
+        let deadline = config.times.deadline(&head, now);
+        let times = cloakroom_core::Times {
+            used_at: now,
+            deadline,
+            expires_at: config.times.expires_at(deadline),
+        };
+        let owner = log.login.clone().or_else(|| old.owner.clone());
+        let stamp = old.stamp.next();
+        let snapshot = Snapshot {
+            stamp,
+            owner,
+            head,
+            body: replayed.body,
+        };
+        Ok(Self {
+            snapshot,
+            times,
+            token,
+            refused: replayed.refused,
+            is_same,
+        })
+    }
+}
+
+/// A cookie with a Max-Age is sent again one touch interval after it was last sent.
+fn cookie_is_due(inner: &Inner, base: &Base, current: &View, now: Timestamp) -> bool {
+    let sent_at = base.resident.sent_at().min(now);
+    inner.transports.refresh() == Refresh::WithUse
+        && now.since(sent_at) >= inner.config.times.touch_interval_of(&current.snapshot.head)
+}
+
+fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
+    if next.is_same && next.refused.is_none() {
+        return Done::Nothing;
+    }
+    Done::Stored(Box::new(NowStored {
+        resident: Arc::clone(resident),
+        snapshot: view.snapshot,
+        times: view.times,
+        token: next.token,
+        refused: next.refused,
+    }))
+}
+
+enum Written {
+    Stored(Box<Next>, View),
+    Conflict(View),
+    Gone,
+}
+
+async fn write(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    current: &View,
+    mut next: Next,
+    secret: Option<&Secret>,
+    now: Timestamp,
+) -> Result<Written, Error> {
+    let id = resident.id();
+    let stamp = next.snapshot.stamp;
+    let generation = inner.generations.of(id);
+    let epoch = inner.coherent.epoch();
+    // Our own write comes back as a notice: it is no news.
+    resident.announce(stamp);
+    let record = next.snapshot.lend(next.times);
+    let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
+    let stored = match outcome {
+        Ok(SaveOutcome::Saved) => true,
+        Ok(SaveOutcome::Conflict(found)) if found.stamp == stamp => true,
+        Ok(SaveOutcome::Conflict(found)) => {
+            let seen = Seen {
+                epoch,
+                at: now,
+                stale: inner.generations.of(id) != generation,
+            };
+            return conflict(found, seen).map(Written::Conflict);
+        }
+        Ok(SaveOutcome::Ended(_) | SaveOutcome::Gone) => false,
+        Err(error) => settled(inner, id, stamp, error).await?,
+    };
+    if !stored {
+        inner.forget(id);
+        return Ok(Written::Gone);
+    }
+    inner.stats.saves.add();
+    // A notice that came between is about somebody else's write, later than ours.
+    let stale = inner.generations.of(id) != generation;
+    inner.generations.raise(id);
+    next.snapshot.take_back(record);
+    let view = View {
+        snapshot: Arc::new(std::mem::replace(
+            &mut next.snapshot,
+            Snapshot::hollow(stamp),
+        )),
+        times: next.times,
+        seen: Seen {
+            epoch,
+            at: now,
+            stale,
+        },
+    };
+    resident.install(view.clone(), secret.filter(|_| next.token.is_some()));
+    Ok(Written::Stored(Box::new(next), view))
+}
+
+async fn settled(
+    inner: &Inner,
+    id: SessionId,
+    stamp: Stamp,
+    error: StoreError,
+) -> Result<bool, Error> {
+    Ok(matches!(
+        settle(inner, id, stamp, error).await?,
+        Settled::Stored
+    ))
+}
+
+fn conflict(found: cloakroom_core::Record, seen: Seen) -> Result<View, Error> {
+    debug_assert_eq!(found.state, State::Live, "an ended row answers Ended");
+    match Snapshot::decode(found) {
+        Ok((snapshot, times)) => Ok(View {
+            snapshot: Arc::new(snapshot),
+            times,
+            seen,
+        }),
+        Err(Unreadable::Newer) => Err(ErrorKind::Unsupported.into()),
+        Err(Unreadable::Corrupt) => Err(ErrorKind::Unreadable.into()),
+    }
+}
+
+async fn reread(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    now: Timestamp,
+) -> Result<Option<View>, Error> {
+    let loaded = crate::resolve::current(inner, resident, now).await?;
+    Ok(loaded.map(|loaded| View {
+        snapshot: Arc::clone(&loaded.snapshot),
+        times: loaded.times,
+        seen: Seen {
+            epoch: loaded.epoch,
+            at: now,
+            stale: false,
+        },
+    }))
+}
+
+/// Whether a commit that would change nothing may be left out: only over a copy that is known to
+/// be current, since a stale one must not swallow a removal.
+async fn is_current(
+    inner: &Arc<Inner>,
+    resident: &Resident,
+    view: &View,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    if view.seen.at == now && !view.seen.stale || inner.coherent.is_current(view.seen, now) {
+        return Ok(true);
+    }
+    inner.stats.peeks.add();
+    match inner.store.peek(resident.id()).await {
+        Ok(peek) => Ok(peek.is_some_and(|peek| peek.stamp == view.snapshot.stamp)),
+        Err(error) => {
+            inner.store_failed("peek", &error);
+            Err(error.into())
+        }
+    }
+}
+
+/// Two nodes that meet shall not meet again: a random pause that grows.
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let most = 1 << attempt.min(5);
+        tokio::time::sleep(Duration::from_millis(Stamp::first().nonce % most)).await;
+    }
+}
+
+fn tell(
+    inner: &Inner,
+    id: SessionId,
+    log: &ChangeLog,
+    before: &View,
+    after: &Snapshot,
+    conflicts: u32,
+) {
+    tracing::debug!(%id, conflicts, "session committed");
+    if !inner.events.is_heard() {
+        return;
+    }
+    if let Some(owner) = &log.login {
+        inner.events.tell(|| Event::LoggedIn {
+            id,
+            owner: owner.clone(),
+        });
+    } else if before.snapshot.head.digest != after.head.digest {
+        inner.events.tell(|| Event::Renewed { id });
+    }
+    let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+    for new in after.body.iter() {
+        match before.snapshot.body.get(new.scope, new.name) {
+            None => added.push(new.name.to_owned()),
+            Some(json) if json != new.json => replaced.push(new.name.to_owned()),
+            Some(_) => {}
+        }
+    }
+    for old in before.snapshot.body.iter() {
+        if after.body.get(old.scope, old.name).is_none() {
+            removed.push(old.name.to_owned());
+        }
+    }
+    inner.events.tell(|| Event::Committed {
+        id,
+        added,
+        replaced,
+        removed,
+        conflicts,
+    });
+}

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use cloakroom_core::{Times, Timestamp, TouchOutcome};
+
+use super::{Base, Done};
+use crate::cache::{Resident, View};
+use crate::events::Event;
+use crate::inner::Inner;
+use crate::transport::Refresh;
+
+/// Moves the deadline at the end of a request that has written nothing. A failure hurts nobody: the
+/// client was told nothing that is not so, and the stored deadline stands.
+pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> Done {
+    let view = base.resident.view();
+    if view.snapshot.head.login_seq != base.login_seq {
+        return Done::Nothing;
+    }
+    let Some(times) = touch(inner, &base.resident, view, now).await else {
+        return Done::Nothing;
+    };
+    // A cookie that has an age is due again, unless the secret has changed meanwhile.
+    let unchanged = base.resident.view().snapshot.head.digest == base.digest;
+    let due = inner.transports.refresh() == Refresh::WithUse && unchanged;
+    let token = base.token.clone().filter(|_| due);
+    if token.is_some() {
+        base.resident.token_sent(now);
+    }
+    Done::Touched { times, token }
+}
+
+/// Records a use at `now` in the store; `None` if the session is gone, or the store is down.
+pub(crate) async fn touch(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    mut view: View,
+    now: Timestamp,
+) -> Option<Times> {
+    let id = resident.id();
+    let login_seq = view.snapshot.head.login_seq;
+    for attempt in 0..2 {
+        let deadline = inner.config.times.deadline(&view.snapshot.head, now);
+        let expires_at = inner.config.times.expires_at(deadline);
+        let times = Times {
+            used_at: now,
+            deadline,
+            expires_at,
+        };
+        match inner.store.touch(id, view.snapshot.stamp, times).await {
+            Ok(TouchOutcome::Touched) => {
+                inner.stats.touches.add();
+                resident.touched(view.snapshot.stamp, times);
+                inner.events.tell(|| Event::Touched { id });
+                return Some(times);
+            }
+            Ok(TouchOutcome::Moved(_)) if attempt == 0 => {
+                let loaded = crate::resolve::current(inner, resident, now).await.ok()??;
+                if loaded.snapshot.head.login_seq != login_seq {
+                    return None;
+                }
+                view.snapshot = Arc::clone(&loaded.snapshot);
+            }
+            Ok(TouchOutcome::Moved(_)) => {}
+            Ok(TouchOutcome::Ended | TouchOutcome::Gone) => {
+                inner.forget(id);
+                return None;
+            }
+            Err(error) => {
+                inner.store_failed("touch", &error);
+                return None;
+            }
+        }
+    }
+    None
+}

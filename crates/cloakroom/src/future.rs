@@ -1,0 +1,189 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use cloakroom_core::Timestamp;
+use http::header::{HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+
+use crate::commit::{Guarded, When, has_work};
+use crate::config::Eviction;
+use crate::inner::Inner;
+use crate::session::{Cell, Phase, State};
+use crate::transport::Answer;
+use crate::{Error, ErrorKind};
+
+pin_project! {
+    /// The future of [`SessionService`](crate::SessionService): the inner service's, and then the
+    /// commit, if there is anything to commit.
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        inner: F,
+        cell: Option<Arc<Cell>>,
+        ready: Option<Ready<B>>,
+    }
+
+    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // The client has gone, or the handler has panicked: nothing is stored. A commit that
+            // has begun goes on by itself.
+            if let Some(cell) = this.cell.take() {
+                cell.roll_back();
+                if this.ready.take().is_some() {
+                    cell.enter(Phase::Released);
+                }
+            }
+        }
+    }
+}
+
+/// A response that waits for its commit.
+struct Ready<B> {
+    response: Response<B>,
+    commit: Guarded,
+}
+
+impl<B> std::fmt::Debug for Ready<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready")
+            .field("status", &self.response.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn new(inner: F, cell: Option<Arc<Cell>>) -> Self {
+        Self {
+            inner,
+            cell,
+            ready: None,
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if this.ready.is_none() {
+            let response = ready!(this.inner.as_mut().poll(cx))?;
+            let Some(cell) = this.cell.as_ref() else {
+                return Poll::Ready(Ok(response));
+            };
+            if !cell.is_loaded() {
+                cell.enter(Phase::Released);
+                *this.cell = None;
+                return Poll::Ready(Ok(response));
+            }
+            let rolled_back =
+                response.status().is_server_error() && !cell.inner.config.commit_on_server_error;
+            if rolled_back {
+                cell.roll_back();
+            } else {
+                cell.enter(Phase::Sealed);
+            }
+            let now = cell.inner.now();
+            if has_work(cell, now) {
+                let commit = Guarded::new(Arc::clone(cell), When::Head);
+                *this.ready = Some(Ready { response, commit });
+            } else {
+                let response = release(cell, response, now);
+                *this.cell = None;
+                return Poll::Ready(Ok(response));
+            }
+        }
+        let Some(waiting) = this.ready.as_mut() else {
+            return Poll::Pending;
+        };
+        let committed = ready!(Pin::new(&mut waiting.commit).poll(cx));
+        let (Some(waiting), Some(cell)) = (this.ready.take(), this.cell.take()) else {
+            return Poll::Pending;
+        };
+        let response = match committed {
+            Ok(()) => waiting.response,
+            Err(error) => replaced(&cell, &error),
+        };
+        let now = cell.inner.now();
+        Poll::Ready(Ok(release(&cell, response, now)))
+    }
+}
+
+/// The client must never be told that something was stored when it was not.
+fn replaced<B: Default>(cell: &Cell, error: &Error) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = match error.kind() {
+        ErrorKind::Conflict => cell.inner.config.conflict_status,
+        ErrorKind::Unavailable | ErrorKind::Unsupported => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Superseded | ErrorKind::Ended | ErrorKind::UpdateRefused => StatusCode::CONFLICT,
+        ErrorKind::Refused(status) => status,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    if let Some(after) = error.retry_after() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+    }
+    response
+}
+
+/// The last step: the head says what has become of the session, and the use ends.
+fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Response<B> {
+    let inner = &cell.inner;
+    let in_use = {
+        let mut state = cell.lock();
+        let Some(state) = &mut *state else {
+            return response;
+        };
+        let answer = Answer {
+            outgoing: &state.outgoing,
+            current: state
+                .stored
+                .as_ref()
+                .and_then(|stored| stored.token.as_ref()),
+            remaining: remaining(inner, state, now),
+            https: cell.https,
+        };
+        inner.transports.respond(response.headers_mut(), &answer);
+        state
+            .stored
+            .as_mut()
+            .and_then(|stored| stored.in_use.take().map(|use_| (use_, stored.id())))
+    };
+    if cell.phase() != Phase::RolledBack {
+        cell.enter(Phase::Released);
+    }
+    if let Some((in_use, id)) = in_use
+        && in_use.leave(now)
+        && inner.config.cache.eviction == Eviction::OnExit
+    {
+        inner.l1.evict(id);
+    }
+    response
+}
+
+/// How long the session lasts if it is not used any more, without the touch interval.
+fn remaining(inner: &Inner, state: &State, now: Timestamp) -> Option<std::time::Duration> {
+    if !inner.transports.follows_timeout() {
+        return None;
+    }
+    let head = &state.stored.as_ref()?.snapshot.head;
+    let idle = inner.config.times.idle_of(head);
+    let absolute = inner
+        .config
+        .times
+        .absolute_deadline(head)
+        .map(|deadline| deadline.since(now));
+    match (idle, absolute) {
+        (Some(idle), Some(absolute)) => Some(idle.min(absolute)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,56 @@
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::inner::Inner;
+
+/// The longest time between two rounds.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Keeps sessions in use alive, by a timer of its own: it comes round within a quarter of the
+/// shortest idle timeout that is in use, however the poll is scheduled.
+pub(super) async fn keep_alive(weak: Weak<Inner>, wake: Arc<Notify>) {
+    loop {
+        let Some(inner) = weak.upgrade() else { return };
+        let round = inner.shortest_idle.get().map(|idle| idle / 4);
+        drop(inner);
+        match round {
+            None => {
+                wake.notified().await;
+                continue;
+            }
+            Some(round) => {
+                let round = round.clamp(Duration::from_millis(5), LONGEST);
+                tokio::select! {
+                    () = tokio::time::sleep(round) => {}
+                    () = wake.notified() => continue,
+                }
+            }
+        }
+        let Some(inner) = weak.upgrade() else { return };
+        touch_those_in_use(&inner).await;
+    }
+}
+
+/// Touches whoever is in use and was not recorded for half of its idle timeout.
+async fn touch_those_in_use(inner: &Arc<Inner>) {
+    let now = inner.now();
+    inner.shortest_idle.reset();
+    for resident in inner.l1.residents() {
+        if !resident.is_in_use() {
+            continue;
+        }
+        let view = resident.view();
+        let Some(idle) = inner.config.times.idle_of(&view.snapshot.head) else {
+            continue;
+        };
+        inner.shortest_idle.see(idle);
+        let unrecorded = now.since(view.times.used_at.min(now));
+        if unrecorded >= idle / 2
+            || unrecorded >= inner.config.times.touch_interval_of(&view.snapshot.head)
+        {
+            crate::commit::touch(inner, &resident, view, now).await;
+        }
+    }
+}

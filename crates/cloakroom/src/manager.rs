@@ -1,0 +1,347 @@
+use std::sync::Arc;
+
+use cloakroom_core::{Owner, Page, Record, SessionId, State, Timestamp};
+
+use crate::events::EventStream;
+use crate::housekeeper::{Job, Report, Schedule};
+use crate::inner::Inner;
+use crate::record::Snapshot;
+use crate::stats::StatsReport;
+use crate::{EndReason, Error, ErrorKind, OnShutdown};
+
+/// How many ids are asked for at once.
+const PAGE: usize = 200;
+
+/// Looks after the sessions of a layer from outside of any request: find, list, end, count.
+///
+/// Comes from [`SessionLayer::manager`](crate::SessionLayer::manager); clones share everything.
+#[derive(Clone, Debug)]
+pub struct SessionManager {
+    inner: Arc<Inner>,
+}
+
+/// What may be shown of a live session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Its public name.
+    pub id: SessionId,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Last use that the store knows of.
+    pub last_used_at: Timestamp,
+    /// Its deadline; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// The node that wrote last.
+    pub node: Option<String>,
+}
+
+/// What a shutdown has left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Late commits whose changes were lost since the start.
+    pub lost: u64,
+    /// Sessions ended because of [`OnShutdown::Destroy`].
+    pub destroyed: u64,
+}
+
+impl SessionManager {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    async fn load(&self, id: SessionId) -> Result<Option<Record>, Error> {
+        self.inner.stats.loads.add();
+        self.inner.store.load(id).await.map_err(|error| {
+            self.inner.store_failed("load", &error);
+            error.into()
+        })
+    }
+
+    /// The record of a live session, decoded.
+    async fn live(&self, id: SessionId) -> Result<Option<(Snapshot, SessionInfo)>, Error> {
+        let now = self.inner.now();
+        let Some(record) = self.load(id).await? else {
+            return Ok(None);
+        };
+        if record.state == State::Ended || record.times.is_due(now) {
+            return Ok(None);
+        }
+        let (snapshot, times) =
+            Snapshot::decode(record).map_err(|unreadable| match unreadable {
+                crate::record::Unreadable::Newer => ErrorKind::Unsupported,
+                crate::record::Unreadable::Corrupt => ErrorKind::Unreadable,
+            })?;
+        let info = SessionInfo {
+            id,
+            owner: snapshot.owner.clone(),
+            created_at: snapshot.head.created_at,
+            last_used_at: times.used_at,
+            expires_at: times.deadline,
+            node: snapshot.head.node.as_deref().map(ToOwned::to_owned),
+        };
+        Ok(Some((snapshot, info)))
+    }
+
+    /// A live session; `None` if it is unknown, has ended or is due.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Unreadable`], [`ErrorKind::Unsupported`].
+    pub async fn get(&self, id: SessionId) -> Result<Option<SessionInfo>, Error> {
+        Ok(self.live(id).await?.map(|(_, info)| info))
+    }
+
+    /// The live sessions of an owner, oldest first. Rows that cannot be read are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]; [`ErrorKind::NotSupported`] if the store keeps no owner index.
+    pub async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionInfo>, Error> {
+        let mut all = Vec::new();
+        self.each_owned(owner, async |_, info| {
+            all.push(info);
+            Ok(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    async fn each_owned(
+        &self,
+        owner: &Owner,
+        mut each: impl AsyncFnMut(Snapshot, SessionInfo) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !self.inner.store.capabilities().owner_index {
+            return Err(ErrorKind::NotSupported.into());
+        }
+        let mut after = None;
+        loop {
+            let page = Page { after, limit: PAGE };
+            let ids = self
+                .inner
+                .store
+                .owned_by(owner, page)
+                .await
+                .map_err(|error| {
+                    self.inner.store_failed("owned_by", &error);
+                    Error::from(error)
+                })?;
+            for &id in &ids {
+                // The index is a superset: each is checked.
+                match self.live(id).await {
+                    Ok(Some((snapshot, info))) if info.owner.as_ref() == Some(owner) => {
+                        each(snapshot, info).await?;
+                    }
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            match ids.last() {
+                Some(&last) if ids.len() >= PAGE => after = Some(last),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends a session (reason [`EndReason::Revoked`]), on every node; whether this call ended it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`]: it may live on.
+    pub async fn destroy(&self, id: SessionId) -> Result<bool, Error> {
+        self.destroy_as(id, EndReason::Revoked).await
+    }
+
+    /// As [`destroy`](Self::destroy), with a reason.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`destroy`](Self::destroy).
+    pub async fn destroy_as(&self, id: SessionId, reason: EndReason) -> Result<bool, Error> {
+        let Some((snapshot, _)) = self.live(id).await? else {
+            return Ok(false);
+        };
+        let now = self.inner.now();
+        let ended = crate::commit::end(&self.inner, id, &snapshot, reason, now).await?;
+        Ok(ended.is_some())
+    }
+
+    /// Ends all sessions of an owner (reason [`EndReason::Revoked`]), but for one if that is
+    /// wanted; how many this call ended. To be called when somebody's rights change.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`owned_by`](Self::owned_by); some may have ended by then.
+    pub async fn destroy_owned_by(
+        &self,
+        owner: &Owner,
+        except: Option<SessionId>,
+    ) -> Result<usize, Error> {
+        let mut count = 0;
+        self.each_owned(owner, async |snapshot, info| {
+            if Some(info.id) != except {
+                let now = self.inner.now();
+                let reason = EndReason::Revoked;
+                let ended =
+                    crate::commit::end(&self.inner, info.id, &snapshot, reason, now).await?;
+                count += usize::from(ended.is_some());
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(count)
+    }
+
+    /// Whether this node holds a copy; asks no store. Jetty's `contains`.
+    pub fn is_cached(&self, id: SessionId) -> bool {
+        self.inner.l1.find(id).is_some()
+    }
+
+    /// Whether the session lives: asks the store. Jetty's `exists`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`].
+    pub async fn exists(&self, id: SessionId) -> Result<bool, Error> {
+        let now = self.inner.now();
+        self.inner.stats.peeks.add();
+        let peek = self.inner.store.peek(id).await.map_err(|error| {
+            self.inner.store_failed("peek", &error);
+            Error::from(error)
+        })?;
+        Ok(peek.is_some_and(|peek| {
+            peek.state == State::Live && peek.deadline.is_none_or(|deadline| now < deadline)
+        }))
+    }
+
+    /// Which of these sessions have ended, by now: those that are due are ended first, and those
+    /// of which nothing is known are among them. Jetty's `checkExpiration`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`].
+    pub async fn check_expiration(&self, ids: &[SessionId]) -> Result<Vec<SessionId>, Error> {
+        let now = self.inner.now();
+        crate::resolve::expire_ids(&self.inner, ids, now).await?;
+        let mut ended = Vec::new();
+        for &id in ids {
+            if !self.exists(id).await? {
+                ended.push(id);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// What was counted since the start.
+    pub fn stats(&self) -> StatsReport {
+        let inner = &self.inner;
+        inner.l1.run_pending();
+        StatsReport::new(
+            &inner.stats,
+            inner.l1.len(),
+            inner.l1.evictions(),
+            inner.coherent.is_live(),
+            inner.housekeeper.reports(),
+        )
+    }
+
+    /// Publishes the figures through the `metrics` facade, as gauges and absolute counters. To be
+    /// called before a scrape.
+    #[cfg(feature = "metrics")]
+    pub fn publish_metrics(&self) {
+        for (name, is_counter, value) in self.stats().figures() {
+            if is_counter {
+                metrics::counter!(name).absolute(value);
+            } else {
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+                metrics::gauge!(name).set(value as f64);
+            }
+        }
+    }
+
+    /// The events of this node from now on.
+    pub fn events(&self) -> EventStream {
+        self.inner.events.stream()
+    }
+
+    /// Runs a job now, after the pass that may be running; does not change its schedule.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if the pass failed; the report in [`stats`](Self::stats) says why.
+    pub async fn run_now(&self, job: Job) -> Result<Report, Error> {
+        let report = self.inner.housekeeper.job(job).run(&self.inner).await;
+        match &report.error {
+            None => Ok(report),
+            Some(error) => Err(Error::with_detail(ErrorKind::Unavailable, error.clone())),
+        }
+    }
+
+    /// Changes when a job runs, from now on.
+    pub fn set_schedule(&self, job: Job, schedule: Schedule) {
+        self.inner.housekeeper.job(job).set_schedule(schedule);
+    }
+
+    /// Waits for commits that go on after their requests, without closing anything.
+    pub async fn settled(&self) {
+        self.inner.tasks.settled().await;
+    }
+
+    /// Finishes late commits, and ends all sessions if the layer was told so. To be called after
+    /// the server has drained.
+    pub async fn shutdown(&self) -> ShutdownReport {
+        self.settled().await;
+        let mut report = ShutdownReport::default();
+        if self.inner.config.on_shutdown == OnShutdown::Destroy {
+            report.destroyed = self.destroy_all().await;
+        }
+        report.lost = self.inner.stats.late_commits_lost.get();
+        report
+    }
+
+    /// Ends every session of an exclusive store that this node can find, through its own index of
+    /// deadlines: what lies beyond every deadline is due.
+    async fn destroy_all(&self) -> u64 {
+        let mut destroyed = 0;
+        loop {
+            let due = cloakroom_core::Due::Limit(PAGE);
+            match self.inner.store.expire(Timestamp::MAX, due).await {
+                Ok(ended) if ended.is_empty() => return destroyed,
+                Ok(ended) => {
+                    for (id, record) in ended {
+                        destroyed += 1;
+                        self.inner.forget(id);
+                        self.inner.stats.ends.add();
+                        self.inner.events.tell(|| crate::Event::Ended {
+                            id,
+                            reason: EndReason::Shutdown,
+                            owner: record.owner.clone(),
+                            attributes: crate::events::attributes_of(&record.body),
+                        });
+                    }
+                }
+                Err(error) => {
+                    self.inner.store_failed("expire", &error);
+                    return destroyed;
+                }
+            }
+        }
+    }
+
+    /// Empties L1, for tests: the next use of each session loads it. Jarvis' `Reset`.
+    pub fn reset(&self) {
+        for resident in self.inner.l1.residents() {
+            self.inner.forget(resident.id());
+        }
+        self.inner.l1.clear();
+        self.inner.l1.run_pending();
+    }
+}

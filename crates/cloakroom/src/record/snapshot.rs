@@ -1,0 +1,74 @@
+use cloakroom_core::{Digest, Owner, Record, Stamp, State, Times, Timestamp};
+
+use super::codec::Malformed;
+use super::{Attributes, Head};
+
+/// Why a record cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// A known format, but not its content.
+    Corrupt,
+    /// A format of a later release: the row is left untouched.
+    Newer,
+}
+
+impl From<Malformed> for Unreadable {
+    fn from(_: Malformed) -> Self {
+        Self::Corrupt
+    }
+}
+
+/// The decoded copy of a live record, immutable and shared by all who read it. The times move
+/// without it (a touch changes no stamp), so they are kept beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) stamp: Stamp,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) head: Head,
+    pub(crate) body: Attributes,
+}
+
+impl Snapshot {
+    /// Decodes a live record.
+    pub(crate) fn decode(record: Record) -> Result<(Self, Times), Unreadable> {
+        let head = Head::decode(&record.head)?;
+        let body = Attributes::decode(record.body)?;
+        Ok((
+            Self {
+                stamp: record.stamp,
+                owner: record.owner,
+                head,
+                body,
+            },
+            record.times,
+        ))
+    }
+
+    /// The record that stores this snapshot. It borrows the attributes, which are large, until
+    /// [`take_back`](Self::take_back).
+    pub(crate) fn lend(&mut self, times: Times) -> Record {
+        Record::from_stored(
+            self.stamp,
+            State::Live,
+            self.owner.clone(),
+            times,
+            self.head.encode(),
+            std::mem::replace(&mut self.body, Attributes::none()).into_bytes(),
+        )
+    }
+
+    pub(crate) fn take_back(&mut self, record: Record) {
+        self.body = Attributes::trusted(record.body);
+    }
+
+    /// What is left of a snapshot that was moved elsewhere.
+    pub(crate) fn hollow(stamp: Stamp) -> Self {
+        let head = Head::new(Digest::from_bytes([0; 32]), Timestamp::EPOCH, None);
+        Self {
+            stamp,
+            owner: None,
+            head,
+            body: Attributes::none(),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cloakroom_core::{Digest, SessionId, Times, Timestamp, Token};
+
+use super::ChangeLog;
+use crate::cache::{InUse, Resident};
+use crate::inner::Inner;
+use crate::record::{EndReason, Snapshot};
+use crate::{Error, ErrorKind, Origin, Presented};
+
+/// How far the request is. Only the response future moves it forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// The handler runs.
+    Running = 0,
+    /// The head is ready; the commit decides whether it leaves.
+    Sealed = 1,
+    /// The head has left, or there never was one (a detached handle).
+    Released = 2,
+    /// The changes are dropped; all clones say so.
+    RolledBack = 3,
+}
+
+/// What the response head must carry.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Outgoing {
+    #[default]
+    Nothing,
+    Set(Token),
+    Remove,
+}
+
+/// The stored session that this request has found, created or signed into.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) resident: Arc<Resident>,
+    /// Until the head is released.
+    pub(crate) in_use: Option<InUse>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) times: Times,
+    /// What the client carries, or is about to be told. A detached handle has none.
+    pub(crate) token: Option<Token>,
+    /// The login under which the secret was verified.
+    pub(crate) login_seq: u32,
+    /// The secret's digest when this handle last saw it right.
+    pub(crate) digest: Digest,
+}
+
+impl Stored {
+    pub(crate) fn id(&self) -> SessionId {
+        self.resident.id()
+    }
+}
+
+/// Everything that a request knows about its session once it has asked.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) presented: Presented,
+    pub(crate) origin: Origin,
+    pub(crate) stored: Option<Stored>,
+    pub(crate) log: ChangeLog,
+    /// The part of the log that a commit is writing just now.
+    pub(crate) pending: Option<Arc<ChangeLog>>,
+    pub(crate) outgoing: Outgoing,
+    /// The session that a login of another owner has left behind, to be ended by the commit.
+    pub(crate) replaces: Option<Arc<Resident>>,
+    /// `destroy` was called and is not performed yet.
+    pub(crate) destroy: Option<EndReason>,
+    /// Why nothing works any more on this handle.
+    pub(crate) closed: Option<ErrorKind>,
+    /// An absent session shall be created even without changes.
+    pub(crate) eager: bool,
+    /// The `on_create` hook has run for this new session.
+    pub(crate) hooked: bool,
+    /// The presented token carries another node's name, or none.
+    pub(crate) foreign_node: bool,
+    /// The id is readable also after the end.
+    pub(crate) last_id: Option<SessionId>,
+    /// When the handle was made.
+    pub(crate) now: Timestamp,
+}
+
+impl State {
+    pub(crate) fn absent(presented: Presented, now: Timestamp) -> Self {
+        Self {
+            presented,
+            origin: Origin::New,
+            stored: None,
+            log: ChangeLog::default(),
+            pending: None,
+            outgoing: Outgoing::Nothing,
+            replaces: None,
+            destroy: None,
+            closed: None,
+            eager: false,
+            hooked: false,
+            foreign_node: false,
+            last_id: None,
+            now,
+        }
+    }
+
+    pub(crate) fn live(stored: Stored, origin: Origin, now: Timestamp) -> Self {
+        let last_id = Some(stored.id());
+        Self {
+            origin,
+            stored: Some(stored),
+            last_id,
+            ..Self::absent(Presented::Active, now)
+        }
+    }
+}
+
+/// One request's part in its session. Layer, extractors, handles and the response future share it.
+pub(crate) struct Cell {
+    pub(crate) inner: Arc<Inner>,
+    phase: AtomicU8,
+    /// `None` until the request first asks for its session.
+    state: Mutex<Option<State>>,
+    /// One commit of this handle at a time.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    /// The request came by https, as far as its URI says.
+    pub(crate) https: bool,
+}
+
+impl Cell {
+    /// A request that has not asked yet.
+    pub(crate) fn unloaded(inner: Arc<Inner>, https: bool) -> Self {
+        Self {
+            inner,
+            phase: AtomicU8::new(Phase::Running as u8),
+            state: Mutex::new(None),
+            turn: tokio::sync::Mutex::new(()),
+            https,
+        }
+    }
+
+    pub(crate) fn with_state(inner: Arc<Inner>, phase: Phase, state: State) -> Self {
+        Self {
+            inner,
+            phase: AtomicU8::new(phase as u8),
+            state: Mutex::new(Some(state)),
+            turn: tokio::sync::Mutex::new(()),
+            https: false,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Sealed,
+            2 => Phase::Released,
+            _ => Phase::RolledBack,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Drops the changes unless the head is on its way already.
+    pub(crate) fn roll_back(&self) {
+        let moved = self.phase.compare_exchange(
+            Phase::Running as u8,
+            Phase::RolledBack as u8,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if moved.is_ok()
+            && let Some(state) = &mut *self.lock()
+        {
+            state.log = ChangeLog::default();
+            state.replaces = None;
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State>> {
+        // No user code runs under this lock, and every change under it is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Looks at the state of a request that has asked.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let now = Timestamp::EPOCH;
+        look(state.get_or_insert_with(|| State::absent(Presented::None, now)))
+    }
+
+    /// Looks at a state that may be read.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error> {
+        if self.phase() == Phase::RolledBack {
+            return Err(ErrorKind::RolledBack.into());
+        }
+        self.with(|state| match state.closed {
+            Some(kind) => Err(kind.into()),
+            None if state.destroy.is_some() => Err(ErrorKind::Ended.into()),
+            None => Ok(look(state)),
+        })
+    }
+
+    /// Changes a state that may be written.
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let phase = self.phase();
+        if phase == Phase::RolledBack {
+            return Err(ErrorKind::RolledBack.into());
+        }
+        self.with(|state| {
+            if let Some(kind) = state.closed {
+                return Err(kind.into());
+            }
+            if state.destroy.is_some() {
+                return Err(ErrorKind::Ended.into());
+            }
+            if state.origin == Origin::Stale {
+                return Err(ErrorKind::ReadOnly.into());
+            }
+            if state.stored.is_none() {
+                if state.presented == Presented::Superseded {
+                    return Err(ErrorKind::Superseded.into());
+                }
+                if phase != Phase::Running {
+                    return Err(ErrorKind::HeadSent.into());
+                }
+            }
+            change(state)
+        })
+    }
+}
+
+impl Drop for Cell {
+    /// What is left in the last clone of a handle is committed late, on a tracked task; a destroy
+    /// that was not performed is performed, whatever came after it.
+    fn drop(&mut self) {
+        let rolled_back = self.phase() == Phase::RolledBack;
+        let slot = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(state) = slot else { return };
+        if rolled_back || self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
+            state.log = ChangeLog::default();
+        }
+        let has_work = state.destroy.is_some() || (state.stored.is_some() && !state.log.is_empty());
+        if !has_work || state.closed.is_some() {
+            return;
+        }
+        if let Some(stored) = &mut state.stored {
+            stored.in_use = None;
+        }
+        let Some(state) = slot.take() else { return };
+        let cell = Arc::new(Self::with_state(
+            Arc::clone(&self.inner),
+            Phase::Released,
+            state,
+        ));
+        crate::commit::late(cell);
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cell")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,10 @@
+//! The handle that handlers hold, what it remembers, and its state within one request.
+
+mod cell;
+mod handle;
+mod log;
+mod value;
+
+pub(crate) use self::cell::{Cell, Outgoing, Phase, State, Stored};
+pub use self::handle::Session;
+pub(crate) use self::log::{ChangeLog, Scope};

@@ -1,0 +1,183 @@
+use cloakroom_core::Token;
+use http::HeaderMap;
+
+use super::parse::{cookie_values, header_values};
+use super::{Transport, Transports};
+
+/// How many different well-formed tokens of one transport are tried.
+const PER_TRANSPORT: usize = 4;
+
+/// How many are tried in all.
+const MOST: usize = 8;
+
+/// A well-formed token of the request.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) token: Token,
+    /// It does not carry this node's name.
+    pub(crate) foreign_node: bool,
+    /// By which transport it came.
+    pub(crate) transport: usize,
+}
+
+/// The well-formed tokens of a request, in the order of precedence. What is malformed is dropped
+/// before any I/O.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    list: [Option<Candidate>; MOST],
+    len: usize,
+    next: usize,
+    malformed: bool,
+}
+
+impl Candidates {
+    /// Whether something was met that is no token.
+    pub(crate) fn met_malformed(&self) -> bool {
+        self.malformed
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        if let Some(slot) = self.list.get_mut(self.len) {
+            *slot = Some(candidate);
+            self.len += 1;
+        }
+    }
+
+    fn has(&self, token: &Token) -> bool {
+        self.list
+            .iter()
+            .take(self.len)
+            .flatten()
+            .any(|known| known.token == *token)
+    }
+}
+
+impl Iterator for Candidates {
+    type Item = Candidate;
+
+    fn next(&mut self) -> Option<Candidate> {
+        let candidate = self.list.get_mut(self.next)?.take();
+        self.next += 1;
+        candidate
+    }
+}
+
+impl Transports {
+    pub(crate) fn candidates(&self, headers: &HeaderMap) -> Candidates {
+        let mut found = Candidates::default();
+        for (transport, way) in self.list.iter().enumerate() {
+            match way {
+                Transport::Cookie(cookie) => {
+                    self.collect(&mut found, transport, cookie_values(headers, cookie.name()));
+                }
+                Transport::Header(header) => {
+                    self.collect(&mut found, transport, header_values(headers, header.name()));
+                }
+            }
+        }
+        found
+    }
+
+    fn collect<'h>(
+        &self,
+        found: &mut Candidates,
+        transport: usize,
+        values: impl Iterator<Item = &'h [u8]>,
+    ) {
+        let mut tried = 0;
+        for value in values {
+            let parsed = match &self.node {
+                None => Token::parse(value).map(|token| (token, None)),
+                Some(_) => Token::parse_with_node(value),
+            };
+            let Ok((token, node)) = parsed else {
+                found.malformed = true;
+                continue;
+            };
+            if found.has(&token) {
+                continue;
+            }
+            if tried == PER_TRANSPORT {
+                return;
+            }
+            tried += 1;
+            let foreign_node = node != self.node.as_deref();
+            found.add(Candidate {
+                token,
+                foreign_node,
+                transport,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom_core::{Secret, SessionId};
+
+    use super::super::{SessionCookie, SessionHeader};
+    use super::*;
+
+    fn token(n: u8) -> Token {
+        Token::new(SessionId::from_bytes([n; 16]), Secret::from_bytes([n; 20]))
+    }
+
+    fn text(n: u8) -> String {
+        token(n).to_text().expose().to_owned()
+    }
+
+    fn both() -> Transports {
+        let cookie = SessionCookie::new("id")
+            .insecure_without_secure()
+            .build()
+            .unwrap();
+        let header = SessionHeader::new("x-id").build().unwrap();
+        let list = vec![
+            Transport::Cookie(Box::new(cookie)),
+            Transport::Header(header),
+        ];
+        Transports::new(list, None, false)
+    }
+
+    fn headers(list: &[(&'static str, String)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn ids(found: Candidates) -> Vec<u8> {
+        found
+            .map(|candidate| candidate.token.id().as_bytes()[0])
+            .collect()
+    }
+
+    #[test]
+    fn transports_come_in_their_order_and_duplicates_once() {
+        let cookies = format!("id={}; id={}; a=b; id=\"{}\"", text(1), text(1), text(2));
+        let found = both().candidates(&headers(&[("x-id", text(3)), ("cookie", cookies)]));
+        assert_eq!(ids(found), [1, 2, 3]);
+    }
+
+    #[test]
+    fn malformed_ones_do_not_count_towards_the_four() {
+        let mut cookies = "id=nonsense; ".repeat(2_000);
+        for n in 1..=6 {
+            cookies.push_str(&format!("id={}; ", text(n)));
+        }
+        let found = both().candidates(&headers(&[("cookie", cookies)]));
+        assert!(found.met_malformed());
+        assert_eq!(ids(found), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_node_suffix_is_malformed_unless_this_node_has_a_name() {
+        let suffixed = headers(&[("cookie", format!("id={}.n2", text(1)))]);
+        assert_eq!(ids(both().candidates(&suffixed)), [0_u8; 0]);
+        let mut named = both();
+        named.node = Some("n1".into());
+        let mut found = named.candidates(&suffixed);
+        assert!(found.next().unwrap().foreign_node);
+        let own = headers(&[("cookie", format!("id={}.n1", text(1)))]);
+        assert!(!named.candidates(&own).next().unwrap().foreign_node);
+    }
+}
