@@ -8,8 +8,9 @@ pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
-    /// A program has announced its tests and not yet summed them up.
-    is_open: bool,
+    /// Announcements of the current program that no summary has answered yet. More than one where a test itself runs tests,
+    /// as the tests of a test-suite do: theirs are not ours to count.
+    open: u64,
 }
 
 /// What the whole run came to.
@@ -36,19 +37,17 @@ impl Tally {
     pub(crate) fn line(&mut self, line: &str) {
         let line = without_escapes(line);
         let line = line.trim_end();
-        if is_announcement(line) {
+        if is_start(line) {
             self.close();
-            self.is_open = true;
-        } else if let Some(Total {
-            passed,
-            failed,
-            skipped,
-        }) = summary(line)
-        {
-            self.is_open = false;
-            self.passed += passed;
-            self.failed += failed;
-            self.skipped += skipped;
+        } else if is_announcement(line) {
+            self.open += 1;
+        } else if let Some(program) = summary(line) {
+            self.open = self.open.saturating_sub(1);
+            if self.open == 0 {
+                self.passed += program.passed;
+                self.failed += program.failed;
+                self.skipped += program.skipped;
+            }
         }
     }
 
@@ -72,8 +71,8 @@ impl Tally {
 
     /// A program that announced tests and never summed them up has crashed.
     fn close(&mut self) {
-        self.failed += u64::from(self.is_open);
-        self.is_open = false;
+        self.failed += u64::from(self.open > 0);
+        self.open = 0;
     }
 }
 
@@ -91,6 +90,16 @@ impl fmt::Display for Total {
             self.passed, self.failed, self.skipped
         )
     }
+}
+
+/// What cargo prints before it starts a program, or the examples of a crate's documentation.
+fn is_start(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("Running unittests ")
+        || line.starts_with("Running tests/")
+        || line.starts_with("Running benches/")
+        || line.starts_with("Running `")
+        || line.starts_with("Doc-tests ")
 }
 
 /// `running 3 tests`, which every program prints first.
@@ -139,7 +148,8 @@ mod tests {
         missing_services: 0,
         broken_services: 0,
     };
-    const PASSED: &str = "running 3 tests\n\
+    const PASSED: &str = "     Running unittests src/lib.rs (target/debug/deps/a-0)\n\
+        running 3 tests\n\
         test a ... ok\n\
         test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.00s";
 
@@ -151,7 +161,7 @@ mod tests {
 
     #[test]
     fn programs_are_summed_and_only_ignored_tests_are_skipped() {
-        let failed = "running 1 test\ntest result: FAILED. 0 passed; 7 failed; 0 ignored; \
+        let failed = "   Doc-tests a\nrunning 1 test\ntest result: FAILED. 0 passed; 7 failed; 0 ignored; \
             0 measured; 0 filtered out; finished in 1.50s\n";
         assert_eq!(total(PASSED, GOOD), "2 passed, 0 failed, 1 skipped");
         assert_eq!(
@@ -186,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_program_that_ends_without_a_summary_has_failed() {
-        let crashed = "running 5 tests\ntest a ... ok";
+        let crashed = "     Running tests/a.rs (target/debug/deps/a-1)\n\
+            running 5 tests\ntest a ... ok";
         assert_eq!(
             total(&format!("{crashed}\n{PASSED}"), GOOD),
             "2 passed, 1 failed, 1 skipped"
@@ -195,6 +206,26 @@ mod tests {
             total(&format!("{PASSED}\n{crashed}"), GOOD),
             "2 passed, 1 failed, 1 skipped"
         );
+    }
+
+    #[test]
+    fn the_examples_of_a_crate_come_in_several_programs() {
+        let merged = "   Doc-tests a\nrunning 1 test\n\
+            test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n";
+        let alone = merged.replace("   Doc-tests a\n", "");
+        assert_eq!(
+            total(&format!("{merged}{alone}{alone}"), GOOD),
+            "3 passed, 0 failed, 0 skipped"
+        );
+    }
+
+    #[test]
+    fn tests_that_a_test_runs_are_not_counted() {
+        let inner = "running 5 tests\nrunning 1 test\n\
+            test result: FAILED. 0 passed; 5 failed; 0 ignored; 0 measured\n\
+            test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n";
+        let outer = PASSED.replace("test a ... ok\n", inner);
+        assert_eq!(total(&outer, GOOD), "2 passed, 0 failed, 1 skipped");
     }
 
     #[test]

@@ -56,21 +56,24 @@ fn cargo(options: &TestOptions, services: &Services, tally: &mut Tally) -> io::R
         .args(["build", "--workspace", "--all-features", "--bins"])
         .stdin(Stdio::null())
         .status()?;
-    let mut child = Command::new(&cargo)
+    let mut command = Command::new(&cargo);
+    command
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .arg("--")
         .args(&options.filter)
         .env(REQUIRE_VARIABLE, "1")
         .envs(services.variables.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    if let Some(output) = child.stdout.take() {
-        listen(&mut child, output, |line| {
-            pass_on(line);
-            tally.line(&String::from_utf8_lossy(line));
-        });
-    }
+        .stdin(Stdio::null());
+    // Both into one pipe: what cargo says of a program comes in order with what the program says.
+    let (output, input) = io::pipe()?;
+    command.stdout(input.try_clone()?).stderr(input);
+    let mut child = command.spawn()?;
+    // It holds our end for writing, and the output would never end.
+    drop(command);
+    listen(&mut child, output, |line| {
+        pass_on(line);
+        tally.line(&String::from_utf8_lossy(line));
+    });
     Ok(child.wait()?.success())
 }
 
