@@ -1,7 +1,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use cloakroom_core::{StoreError, StoreErrorKind};
+use cloakroom_core::StoreError;
+
+use crate::cause::Cause;
 
 /// What an operation on a connection can end with, other than its result.
 #[derive(Debug)]
@@ -44,10 +46,7 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// Judges what is the same for all drivers; `by_code` judges what the database says.
-    pub(crate) fn of(
-        error: sqlx::Error,
-        by_code: impl FnOnce(&str, &str) -> (Fate, StoreErrorKind, String),
-    ) -> Self {
+    pub(crate) fn of(error: sqlx::Error, by_code: impl FnOnce(&str, &str) -> Cause) -> Self {
         use sqlx::Error as E;
         let lost = |error: E, what: &str| Self {
             fate: Fate::Lost,
@@ -61,7 +60,7 @@ impl Verdict {
             E::Database(database) => {
                 let code = database.code().unwrap_or_default().into_owned();
                 let message = database.message().to_owned();
-                let (fate, kind, sentence) = by_code(&code, &message);
+                let (fate, kind, sentence) = by_code(&code, &message).verdict();
                 let error =
                     StoreError::new(kind, sentence).with_source(DatabaseSaid { code, message });
                 Self { fate, error }
@@ -100,11 +99,8 @@ fn column(error: sqlx::Error) -> StoreError {
 }
 
 fn other_shape(error: sqlx::Error) -> StoreError {
-    StoreError::rejected(
-        "the table has another shape than `migrate()` gives it: name another table in the \
-         options, or move this one away and migrate",
-    )
-    .with_source(error)
+    let (_, kind, sentence) = Cause::OtherShape.verdict();
+    StoreError::new(kind, sentence).with_source(error)
 }
 
 /// The database's own words: its code and its message.

@@ -29,7 +29,6 @@ pub(crate) trait Connector: Send + Sync + 'static {
 /// each operation, rule 7) and takes back the ones whose query was dropped half-way (rule 10).
 /// Here a connection comes back only when its operation has read the whole answer; any other is
 /// closed, and the database rolls back what it was doing.
-#[derive(Debug)]
 pub(crate) struct Pool<C: Connector>(Arc<Shared<C>>);
 
 struct Shared<C: Connector> {
@@ -51,11 +50,11 @@ struct Idle<T> {
     since: u64,
 }
 
-impl<C: Connector> std::fmt::Debug for Shared<C> {
+impl<C: Connector> std::fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("free", &self.permits.available_permits())
-            .field("idle", &self.idle().len())
+        f.debug_struct("Pool")
+            .field("free", &self.0.permits.available_permits())
+            .field("idle", &self.0.idle().len())
             .finish_non_exhaustive()
     }
 }
@@ -83,10 +82,6 @@ impl<C: Connector> Pool<C> {
             connect_timeout,
             idle_timeout,
         }))
-    }
-
-    pub(crate) fn connector(&self) -> &C {
-        &self.0.connector
     }
 
     /// A connection for one operation: an idle one, else a new one, else the next to come back.

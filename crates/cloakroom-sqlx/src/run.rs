@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use cloakroom_core::{Stamp, StoreError};
+use cloakroom_core::{CreateOutcome, SaveOutcome, Stamp, StoreError};
 
 use crate::failure::{Failure, Fate};
 use crate::pool::{Connector, Pool};
@@ -9,14 +9,57 @@ use crate::pool::{Connector, Pool};
 /// How often a statement that the database rolled back is tried again, at most.
 const RETRIES: u32 = 8;
 
+/// How often a refused write looks again when the row it finds is not the one that refused it.
+///
+/// Between two statements another process may write; each round needs such a coincidence.
+pub(crate) const ROUNDS: usize = 5;
+
+pub(crate) fn restless() -> Failure {
+    StoreError::unavailable("the row changed at each of several looks").into()
+}
+
+/// What a repeated `create` says: our own stamp in the way is the first attempt, which was stored.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn settle_create(second: CreateOutcome, own: Stamp) -> Option<CreateOutcome> {
+    match second {
+        CreateOutcome::Created => Some(second),
+        CreateOutcome::Exists(stamp) => (stamp == own).then_some(CreateOutcome::Created),
+    }
+}
+
+/// What a repeated `save` says. Another's stamp settles nothing: it may have replaced what the
+/// first attempt has stored.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn settle_save(second: SaveOutcome, own: Stamp) -> Option<SaveOutcome> {
+    match second {
+        SaveOutcome::Conflict(found) => (found.stamp == own).then_some(SaveOutcome::Saved),
+        // An ended session is never replayed, whether or not the first attempt came before.
+        SaveOutcome::Saved | SaveOutcome::Ended(_) | SaveOutcome::Gone => Some(second),
+    }
+}
+
+/// How long a migration may take: an index over a large table is not made within a request.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) const MIGRATION: Duration = Duration::from_mins(5);
+
+/// Rows that one statement of `purge` removes at most: what locks rows must be quick.
+const BATCH: usize = 500;
+
 /// One operation of the contract on one connection.
 ///
 /// A type of its own for each rather than a closure, so that its future is `Send` by declaration.
 pub(crate) trait Operation<T>: Sync {
     type Output: Send;
 
-    /// It changes nothing, so it may be repeated when a connection broke.
-    const READS_ONLY: bool = false;
+    /// It may be repeated on another connection when one that lay idle turns out to be dead:
+    /// because it changes nothing, or because [`settle`](Self::settle) knows what the first has done.
+    const REPEATABLE: bool = false;
+
+    /// What a repetition says about the whole; `None` if the first attempt may have been applied
+    /// and what came of it cannot be told.
+    fn settle(&self, second: Self::Output) -> Option<Self::Output> {
+        Some(second)
+    }
 
     fn run(&self, connection: &mut T)
     -> impl Future<Output = Result<Self::Output, Failure>> + Send;
@@ -24,9 +67,9 @@ pub(crate) trait Operation<T>: Sync {
 
 /// Runs an operation within `limit`, the wait for a connection included.
 ///
-/// What the database has rolled back is tried again after a short, random pause. A read is tried
-/// again once when a connection that lay idle turns out to be dead. A write whose reply was lost
-/// is not (rule 5).
+/// What the database has rolled back is tried again after a short, random pause. What met a dead
+/// idle connection is tried again where that is safe: a read, and a write whose own stamp tells
+/// afterwards whether it was stored (rule 5).
 pub(crate) async fn run<C, O>(
     pool: &Pool<C>,
     limit: Duration,
@@ -45,12 +88,53 @@ where
     }
 }
 
+/// Opens a connection and asks nothing of it.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+impl<T: Send> Operation<T> for Nothing {
+    type Output = ();
+
+    const REPEATABLE: bool = true;
+
+    async fn run(&self, _: &mut T) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Runs the operations that `purge` makes, each with a limit of its own, until `limit` rows are
+/// removed or one finds fewer than it may take.
+pub(crate) async fn in_batches<C, O>(
+    pool: &Pool<C>,
+    patience: Duration,
+    limit: usize,
+    purge: impl Fn(usize) -> O + Send + Sync,
+) -> Result<usize, StoreError>
+where
+    C: Connector,
+    O: Operation<C::Connection, Output = usize> + Send,
+{
+    let mut removed = 0;
+    while removed < limit {
+        let most = (limit - removed).min(BATCH);
+        let batch = run(pool, patience, &purge(most)).await?;
+        removed += batch;
+        if batch < most {
+            break;
+        }
+    }
+    Ok(removed)
+}
+
 async fn attempts<C, O>(pool: &Pool<C>, operation: &O) -> Result<O::Output, StoreError>
 where
     C: Connector,
     O: Operation<C::Connection>,
 {
     let mut retries = 0;
+    let mut lost = None;
     loop {
         let mut lease = match pool.lease().await {
             Ok(lease) => lease,
@@ -61,7 +145,10 @@ where
         let verdict = match operation.run(lease.connection()).await {
             Ok(output) => {
                 lease.keep();
-                return Ok(output);
+                return match lost {
+                    None => Ok(output),
+                    Some(lost) => operation.settle(output).ok_or(lost),
+                };
             }
             Err(Failure::Store(error)) => {
                 lease.keep();
@@ -76,7 +163,7 @@ where
             }
             Fate::Lost => {
                 lease.broken();
-                O::READS_ONLY && reused && retries < RETRIES
+                O::REPEATABLE && reused && retries < RETRIES
             }
             Fate::Refused => {
                 lease.keep();
@@ -84,7 +171,10 @@ where
             }
         };
         if !again {
-            return Err(verdict.error);
+            return Err(lost.unwrap_or(verdict.error));
+        }
+        if verdict.fate == Fate::Lost {
+            lost = Some(verdict.error);
         }
         retries += 1;
         tokio::time::sleep(pause(retries)).await;
@@ -96,4 +186,18 @@ fn pause(retry: u32) -> Duration {
     let most = 1_000_u64 << retry.min(6);
     // Any random number will do, and a stamp holds one.
     Duration::from_micros(Stamp::first().nonce % most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_write_is_settled_by_its_own_stamp() {
+        let (own, other) = (Stamp::first(), Stamp::first());
+        let settled = settle_create(CreateOutcome::Exists(own), own);
+        assert_eq!(settled, Some(CreateOutcome::Created));
+        assert_eq!(settle_create(CreateOutcome::Exists(other), own), None);
+        assert_eq!(settle_save(SaveOutcome::Gone, own), Some(SaveOutcome::Gone));
+    }
 }

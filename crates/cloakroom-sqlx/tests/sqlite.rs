@@ -1,6 +1,5 @@
 //! `SQLite`: the contract, opening, the file's limits and its damage.
 
-#![cfg(feature = "sqlite")]
 #![expect(
     clippy::unwrap_used,
     reason = "the helpers of tests may unwrap as well"

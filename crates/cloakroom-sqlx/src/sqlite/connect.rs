@@ -62,7 +62,7 @@ impl Connector for Opener {
                 error: StoreError::corrupt("a column of this row cannot be read")
                     .with_source(error),
             },
-            other => Verdict::of(other, codes::judge),
+            other => Verdict::of(other, codes::cause),
         }
     }
 }

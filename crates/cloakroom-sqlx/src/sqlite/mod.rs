@@ -1,4 +1,4 @@
-//! Sessions in SQLite: one file, one writer, copies that may be exclusive to this process.
+//! Sessions in `SQLite`: one file, one writer, copies that may be exclusive to this process.
 
 mod codes;
 mod connect;

@@ -41,7 +41,7 @@ pub(super) struct Load<'a> {
 impl Operation<SqliteConnection> for Load<'_> {
     type Output = Option<Record>;
 
-    const READS_ONLY: bool = true;
+    const REPEATABLE: bool = true;
 
     async fn run(&self, connection: &mut SqliteConnection) -> Result<Option<Record>, Failure> {
         fetch_record(self.sql, self.id, connection).await
@@ -57,7 +57,7 @@ pub(super) struct PeekAt<'a> {
 impl Operation<SqliteConnection> for PeekAt<'_> {
     type Output = Option<Peek>;
 
-    const READS_ONLY: bool = true;
+    const REPEATABLE: bool = true;
 
     async fn run(&self, connection: &mut SqliteConnection) -> Result<Option<Peek>, Failure> {
         fetch_peek(self.sql, self.id, connection).await
@@ -74,7 +74,7 @@ pub(super) struct OwnedBy<'a> {
 impl Operation<SqliteConnection> for OwnedBy<'_> {
     type Output = Vec<SessionId>;
 
-    const READS_ONLY: bool = true;
+    const REPEATABLE: bool = true;
 
     async fn run(&self, connection: &mut SqliteConnection) -> Result<Vec<SessionId>, Failure> {
         let after = self

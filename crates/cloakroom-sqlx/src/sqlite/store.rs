@@ -18,10 +18,7 @@ use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
 use crate::name;
 use crate::pool::Pool;
-use crate::run::{Operation, run};
-
-/// Rows that one statement of `purge` removes at most: who holds the write lock must be quick.
-const BATCH: usize = 500;
+use crate::run::{Operation, in_batches, run};
 
 /// Sessions in a `SQLite` database.
 ///
@@ -188,7 +185,7 @@ struct Hold;
 impl Operation<SqliteConnection> for Hold {
     type Output = ();
 
-    const READS_ONLY: bool = true;
+    const REPEATABLE: bool = true;
 
     async fn run(&self, connection: &mut SqliteConnection) -> Result<(), crate::failure::Failure> {
         sqlx::query("SELECT count(*) FROM sqlite_schema")
@@ -320,22 +317,13 @@ impl SessionStore for SqliteStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut removed = 0;
-        while removed < limit {
-            let limit = (limit - removed).min(BATCH);
-            let batch = self
-                .write(&Purge {
-                    sql: &self.0.sql,
-                    now,
-                    limit,
-                })
-                .await?;
-            removed += batch;
-            if batch < limit {
-                break;
-            }
-        }
-        Ok(removed)
+        let sql = &self.0.sql;
+        in_batches(&self.0.writer, self.0.timeout, limit, |limit| Purge {
+            sql,
+            now,
+            limit,
+        })
+        .await
     }
 
     async fn owned_by(&self, owner: &Owner, page: Page) -> Result<Vec<SessionId>, StoreError> {

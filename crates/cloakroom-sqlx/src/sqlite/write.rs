@@ -9,16 +9,7 @@ use super::read::{fetch_peek, fetch_record};
 use super::sql::Sql;
 use crate::failure::Failure;
 use crate::row::{self, millis, signed};
-use crate::run::Operation;
-
-/// How often a refused write looks again when the row it finds is not the one that refused it.
-///
-/// Between two statements another process may write; each round needs such a coincidence.
-pub(super) const ROUNDS: usize = 5;
-
-pub(super) fn restless() -> Failure {
-    cloakroom_core::StoreError::unavailable("the row changed at each of several looks").into()
-}
+use crate::run::{Operation, ROUNDS, restless};
 
 /// The id and the nine columns of a record, as `?1` to `?10`.
 fn bind(statement: SqlStr, id: SessionId, record: &Record) -> Query<'_, Sqlite, SqliteArguments> {

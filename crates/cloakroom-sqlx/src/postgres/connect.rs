@@ -1,0 +1,43 @@
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
+use sqlx::{ConnectOptions, Connection};
+
+use super::codes;
+use crate::cause::Cause;
+use crate::failure::Verdict;
+use crate::pool::Connector;
+
+/// Opens connections to one database.
+pub(super) struct Dialer {
+    pub(super) options: PgConnectOptions,
+}
+
+impl Connector for Dialer {
+    type Connection = PgConnection;
+
+    const EMBEDDED: bool = false;
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    async fn close(connection: PgConnection) {
+        // Nothing is left to be done about a connection that will not close.
+        drop(connection.close().await);
+    }
+
+    fn judge(error: sqlx::Error) -> Verdict {
+        // After these the server closes the connection, whatever the code.
+        let fatal = error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+            .is_some_and(|error| !matches!(error.severity(), PgSeverity::Error));
+        let mut verdict = Verdict::of(error, |code, _| match codes::cause(code) {
+            Cause::Unknown if fatal => Cause::GoingAway,
+            cause => cause,
+        });
+        if fatal {
+            verdict.fate = crate::failure::Fate::Lost;
+        }
+        verdict
+    }
+}
