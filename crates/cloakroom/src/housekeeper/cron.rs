@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_moved_time_neither_overtakes_nor_is_overtaken() {
         // Clocks go forward by an hour and a half, from 02:00 to 03:30, on 2026-03-08.
-        let wide = TimeZone::posix("A0B-1:30,M3.2.0/2,M11.1.0/2").unwrap();
+        let wide = TimeZone::posix("AAA0BBB-1:30,M3.2.0/2,M11.1.0/2").unwrap();
         let hourly = cron("15 * *");
         let mut at = ours("2026-03-08T01:00:00Z".parse().unwrap());
         // 02:15 becomes 03:45; 04:15 comes as it is; 03:15 becomes 04:45.

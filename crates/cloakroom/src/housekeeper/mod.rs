@@ -74,6 +74,12 @@ struct Running(Weak<Inner>);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Passes catch their own panics, so that this one would come again at each request: a
+            // runtime without timers, as a rule.
+            tracing::error!("the housekeeper cannot run: does the runtime have enable_time()?");
+            return;
+        }
         if let Some(inner) = self.0.upgrade() {
             inner.coherent.feed_is_lost();
             inner.housekeeper.running.store(false, Ordering::Release);
