@@ -69,6 +69,13 @@ impl Dialer {
             tls,
             connect_timeout: options.connect_timeout,
         };
+        // The driver takes a file without any certificate for an authority that vouches for nobody.
+        let authority = dialer.tls.as_ref().and_then(|tls| tls.root_cert.as_deref());
+        if authority.is_some_and(|pem| !has_certificate(pem)) {
+            return Err(StoreError::rejected(
+                "the TLS root certificate is no certificate in PEM",
+            ));
+        }
         for address in options.addresses() {
             dialer.client(address, Mode::Standalone).map_err(|error| {
                 StoreError::rejected("a certificate or key cannot be read").with_source(error)
@@ -226,6 +233,11 @@ impl Greeting {
             _ => false,
         }
     }
+}
+
+fn has_certificate(pem: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 /// A value as text.

@@ -6,6 +6,7 @@ mod dial;
 mod fault;
 mod feed;
 mod index;
+mod inner;
 mod keys;
 mod options;
 mod reply;

@@ -1,0 +1,179 @@
+//! The index of an owner's sessions, which cleans itself.
+
+use std::time::Duration;
+
+use cloakroom_core::{Page, SaveOutcome, SessionId, SessionStore, TouchOutcome};
+use cloakroom_redis::RedisStore;
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("entries_come_and_go_with_their_sessions", come_and_go),
+        trial("an_index_expires_with_its_furthest_entry", expires),
+        trial("entries_of_sessions_that_lapsed_are_trimmed", trimmed),
+        trial("a_session_that_lives_on_renews_its_entry", renewed),
+        trial("pages_are_in_the_order_of_ids", pages),
+        trial(
+            "a_late_removal_spares_an_entry_that_was_made_again",
+            made_again,
+        ),
+    ]
+}
+
+/// The entries of one owner, and until when they are kept.
+const SCORES: &str = "ZRANGE cloakroom:owner:{ada}:until 0 -1 WITHSCORES";
+
+const ALL: Page = Page {
+    after: None,
+    limit: 1000,
+};
+
+async fn list(store: &RedisStore, name: &str) -> Vec<SessionId> {
+    store.owned_by(&owner(name), ALL).await.unwrap()
+}
+
+async fn come_and_go() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let (id, anonymous) = (new_id(), record());
+    store.create(id, &anonymous).await.unwrap();
+    let mut ada = next(&anonymous);
+    ada.owner = Some(owner("ada"));
+    store.save(id, &ada, anonymous.stamp).await.unwrap();
+    assert_eq!(list(&store, "ada").await, [id]);
+    let mut bob = next(&ada);
+    bob.owner = Some(owner("b}{b"));
+    store.save(id, &bob, ada.stamp).await.unwrap();
+    assert_eq!(list(&store, "ada").await, []);
+    assert_eq!(list(&store, "b}{b").await, [id]);
+    let mut nobody = next(&bob);
+    nobody.owner = None;
+    store.save(id, &nobody, bob.stamp).await.unwrap();
+    assert_eq!(list(&store, "b}{b").await, []);
+    let keys: Vec<String> = admin.run("KEYS *").await;
+    assert_eq!(keys, [key(id)], "an empty index leaves no key");
+}
+
+async fn expires() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let keys = ["cloakroom:owner:{ada}:ids", "cloakroom:owner:{ada}:until"];
+    let (near, mut far) = (owned("ada"), owned("ada"));
+    store.create(new_id(), &near).await.unwrap();
+    far.times.expires_at = Some(now() + HOUR * 10);
+    store.create(new_id(), &far).await.unwrap();
+    store.create(new_id(), &near).await.unwrap();
+    for key in keys {
+        let left: i64 = admin.run(&format!("PTTL {key}")).await;
+        let hours = left / 3_600_000;
+        assert!(
+            (19..=20).contains(&hours),
+            "one lifetime more than the furthest row: {left}"
+        );
+    }
+    let mut endless = owned("ada");
+    endless.times.expires_at = None;
+    let id = new_id();
+    store.create(id, &endless).await.unwrap();
+    assert_eq!(admin.run::<i64>(&format!("PTTL {}", keys[0])).await, -1);
+    // Saved and touched without end: no entry to renew.
+    let second = next(&endless);
+    store.save(id, &second, endless.stamp).await.unwrap();
+    let touched = store.touch(id, second.stamp, second.times).await.unwrap();
+    assert_eq!(touched, TouchOutcome::Touched);
+}
+
+async fn trimmed() {
+    let server = server();
+    let store = connect(&server).await;
+    let mut short = owned("ada");
+    short.times.expires_at = Some(now() + Duration::from_millis(60));
+    for _ in 0..3 {
+        store.create(new_id(), &short).await.unwrap();
+    }
+    let kept = new_id();
+    store.create(kept, &owned("ada")).await.unwrap();
+    while list(&store, "ada").await != [kept] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn renewed() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let (id, mut current) = (new_id(), owned("ada"));
+    store.create(id, &current).await.unwrap();
+    let mut until = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+    for hours in [3, 90] {
+        let mut times = current.times;
+        times.used_at = times.used_at + HOUR * hours;
+        times.expires_at = times.expires_at.map(|at| at + HOUR * hours);
+        let touched = store.touch(id, current.stamp, times).await.unwrap();
+        assert_eq!(touched, TouchOutcome::Touched);
+        let renewed = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+        assert!(renewed > until, "{renewed} {until}");
+        until = renewed;
+        let mut longer = next(&current);
+        longer.times = times;
+        longer.times.expires_at = times.expires_at.map(|at| at + HOUR * hours * 8);
+        let saved = store.save(id, &longer, current.stamp).await.unwrap();
+        assert_eq!(saved, SaveOutcome::Saved);
+        let renewed = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+        assert!(renewed > until, "{renewed} {until}");
+        until = renewed;
+        current = longer;
+    }
+    // The row knows its entry: it is taken away with the session.
+    store.end(id, None).await.unwrap();
+    assert_eq!(
+        admin.run::<u64>("EXISTS cloakroom:owner:{ada}:ids").await,
+        0
+    );
+}
+
+async fn pages() {
+    let server = server();
+    let store = connect(&server).await;
+    let mut all = Vec::new();
+    for n in 0..25_u32 {
+        let (id, mut record) = (new_id(), owned("ada"));
+        // The order must not be that of their expiry.
+        record.times.expires_at = Some(now() + HOUR * (30 - n));
+        store.create(id, &record).await.unwrap();
+        all.push(id);
+    }
+    all.sort();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = Page { after, limit: 10 };
+        let ids = store.owned_by(&owner("ada"), page).await.unwrap();
+        seen.extend_from_slice(&ids);
+        if ids.len() < 10 {
+            break;
+        }
+        after = ids.last().copied();
+    }
+    assert_eq!(seen, all);
+}
+
+/// A -> B, then B -> A, with the same times: the entry of A is made again while the removal that
+/// belongs to the first change is still on its way.
+async fn made_again() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let (id, first) = (new_id(), owned("ada"));
+    store.create(id, &first).await.unwrap();
+    let old = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+    // A second creation is refused, but its entry went first.
+    store.create(id, &first).await.unwrap();
+    let new = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+    assert!(new > old, "every entry has a score of its own");
+    store.end(id, None).await.unwrap();
+    assert_eq!(
+        list(&store, "ada").await,
+        [id],
+        "only the entry that the row knows is removed"
+    );
+}

@@ -1,0 +1,196 @@
+//! Servers that are down, frozen, busy or full: `Unavailable`, never absence, and then it heals.
+
+use std::time::Duration;
+
+use cloakroom_core::{CreateOutcome, SaveOutcome, SessionStore, StoreErrorKind};
+use cloakroom_redis::RedisOptions;
+use cloakroom_services::Redis;
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "a_server_that_is_killed_and_restarted_keeps_what_it_confirmed",
+            killed,
+        ),
+        trial("a_frozen_server_is_unavailable_and_heals", frozen),
+        trial(
+            "a_lost_connection_is_replaced_before_it_is_missed",
+            lost_connection,
+        ),
+        trial("a_busy_server_is_unavailable_and_heals", busy),
+        trial("a_full_server_refuses_writes_and_answers_loads", full),
+        trial("a_store_outlives_the_runtime_of_its_first_use", runtimes),
+        trial("too_few_replicas_are_told", wait),
+    ]
+}
+
+const UNAVAILABLE: StoreErrorKind = StoreErrorKind::Unavailable;
+
+async fn killed() {
+    let server = Redis::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).unwrap();
+    let store = connect(&server).await;
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    server.kill().unwrap();
+    for _ in 0..3 {
+        assert_eq!(kind(store.load(id).await), UNAVAILABLE);
+        assert_eq!(
+            kind(store.save(id, &next(&first), first.stamp).await),
+            UNAVAILABLE
+        );
+        assert_eq!(kind(store.end(id, None).await), UNAVAILABLE);
+    }
+    server.restart().unwrap();
+    let stored = heals(|| store.load(id)).await;
+    assert_eq!(stored, Some(first));
+}
+
+async fn frozen() {
+    let server = server();
+    let store = quick(server.url()).connect().await.unwrap();
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    server.freeze().unwrap();
+    assert_eq!(kind(store.load(id).await), UNAVAILABLE);
+    let second = next(&first);
+    assert_eq!(
+        kind(store.save(id, &second, first.stamp).await),
+        UNAVAILABLE
+    );
+    server.thaw().unwrap();
+    let stored = heals(|| store.load(id)).await.unwrap();
+    // The write may have been on its way: then it is there once, and by its stamp.
+    assert!(stored == first || stored == second);
+    let third = next(&stored);
+    let saved = heals(|| store.save(id, &third, stored.stamp)).await;
+    assert_eq!(saved, SaveOutcome::Saved);
+}
+
+/// A write that follows finds the new connection, although it is never sent again.
+async fn lost_connection() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    for _ in 0..10 {
+        admin.run::<()>("CLIENT KILL TYPE normal SKIPME yes").await;
+        // Nothing is asked of the store meanwhile: it notices by itself.
+        while admin.run::<String>("CLIENT LIST").await.lines().count() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The other one is seen by the server before its greeting is over.
+        heals(|| store.load(new_id())).await;
+        let created = store.create(new_id(), &record()).await;
+        assert_eq!(created.unwrap(), CreateOutcome::Created);
+    }
+}
+
+async fn busy() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    admin.run::<()>("CONFIG SET lua-time-limit 20").await;
+    let mut script = redis::cmd("EVAL");
+    script.arg("while true do end").arg(0);
+    let mut other = Admin::of(&server).await;
+    let running = tokio::spawn(async move {
+        let result: redis::RedisResult<()> = other.try_send(&script).await;
+        result
+    });
+    let error = loop {
+        if let Err(error) = store.load(id).await {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), UNAVAILABLE, "{error}");
+    assert_eq!(
+        kind(store.save(id, &next(&first), first.stamp).await),
+        UNAVAILABLE
+    );
+    admin.run::<()>("SCRIPT KILL").await;
+    assert!(running.await.unwrap().is_err());
+    assert_eq!(heals(|| store.load(id)).await, Some(first));
+}
+
+async fn full() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    admin.run::<()>("CONFIG SET maxmemory 1").await;
+    assert_eq!(kind(store.create(new_id(), &first).await), UNAVAILABLE);
+    assert_eq!(
+        kind(store.save(id, &next(&first), first.stamp).await),
+        UNAVAILABLE
+    );
+    assert_eq!(store.load(id).await.unwrap(), Some(first.clone()));
+    assert!(store.peek(id).await.unwrap().is_some());
+    assert_eq!(
+        store.end(id, None).await.unwrap(),
+        Some(first),
+        "an ending needs no memory"
+    );
+}
+
+async fn runtimes() {
+    let server = server();
+    let store = RedisOptions::parse(server.url()).unwrap().open().unwrap();
+    let (id, first) = (new_id(), record());
+    for round in 0..3 {
+        let (store, first) = (store.clone(), first.clone());
+        let elsewhere = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async move {
+                if round == 0 {
+                    store.create(id, &first).await.unwrap();
+                }
+                let stored = heals(|| store.load(id)).await;
+                assert_eq!(stored, Some(first));
+            });
+        });
+        tokio::task::spawn_blocking(move || elsewhere.join().unwrap())
+            .await
+            .unwrap();
+    }
+}
+
+async fn wait() {
+    let master = server();
+    let replica = server();
+    let options = RedisOptions::parse(master.url()).unwrap();
+    let options = options
+        .wait_for_replicas(1, Duration::from_millis(500))
+        .unwrap();
+    let store = options.connect().await.unwrap();
+    let (id, first) = (new_id(), record());
+    let error = store.create(id, &first).await.unwrap_err();
+    assert!(
+        error.is_retryable() && error.to_string().contains("0 of 1"),
+        "{error}"
+    );
+    assert_eq!(
+        store.load(id).await.unwrap(),
+        Some(first.clone()),
+        "the master has it"
+    );
+
+    let mut admin = Admin::of(&replica).await;
+    admin
+        .run::<()>(&format!("REPLICAOF 127.0.0.1 {}", master.port()))
+        .await;
+    let second = next(&first);
+    let saved = heals(|| store.save(id, &second, first.stamp));
+    // An attempt that was not confirmed is stored all the same: its stamp is met as a conflict.
+    match saved.await {
+        SaveOutcome::Saved => {}
+        SaveOutcome::Conflict(current) => assert_eq!(current, second),
+        other => panic!("{other:?}"),
+    }
+    let third = next(&second);
+    let saved = store.save(id, &third, second.stamp).await;
+    assert_eq!(saved.unwrap(), SaveOutcome::Saved);
+}

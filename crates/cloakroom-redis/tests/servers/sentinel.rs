@@ -1,0 +1,85 @@
+//! A master that sentinels name, and its failover.
+
+use std::time::Duration;
+
+use cloakroom_core::{Change, CreateOutcome, SessionStore, StoreErrorKind};
+use cloakroom_redis::RedisStore;
+use cloakroom_services::RedisSentinel;
+use libtest_mimic::Trial;
+
+use crate::support::*;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("sentinel_names_the_master", named),
+        trial("sentinel_failover_on_request_is_followed", on_request),
+        trial("sentinel_a_dead_master_is_replaced", dead),
+    ]
+}
+
+async fn named() {
+    let group = RedisSentinel::start().unwrap();
+    let dead = cloakroom_services::free_port().unwrap();
+    let port = group.sentinel().port();
+    let url = format!("redis+sentinel://127.0.0.1:{dead},127.0.0.1:{port}/cloakroom/2");
+    let store = RedisStore::connect(&url).await.unwrap();
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    assert_eq!(store.load(id).await.unwrap(), Some(first));
+    let mut feed = store.changes().unwrap();
+    hears(&mut feed, Change::Live).await;
+    store.end(id, None).await.unwrap();
+    hears(&mut feed, Change::Ended { id }).await;
+    let unknown = format!("redis+sentinel://127.0.0.1:{port}/other");
+    assert_eq!(
+        kind(RedisStore::connect(&unknown).await),
+        StoreErrorKind::Rejected
+    );
+}
+
+async fn follows(store: &RedisStore, feed: &mut cloakroom_core::ChangeFeed) {
+    hears(feed, Change::Lost).await;
+    hears(feed, Change::Live).await;
+    let (id, record) = (new_id(), record());
+    let created = heals(|| store.create(id, &record)).await;
+    assert!(matches!(
+        created,
+        CreateOutcome::Created | CreateOutcome::Exists(_)
+    ));
+    let stamp = record.stamp;
+    hears(feed, Change::Saved { id, stamp }).await;
+}
+
+async fn on_request() {
+    let group = RedisSentinel::start().unwrap();
+    let store = quick(group.url()).connect().await.unwrap();
+    let mut feed = store.changes().unwrap();
+    hears(&mut feed, Change::Live).await;
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    let mut admin = Admin::of(group.sentinel()).await;
+    // It wants to have heard of the replica lately.
+    while admin
+        .try_run::<()>("SENTINEL FAILOVER cloakroom")
+        .await
+        .is_err()
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    follows(&store, &mut feed).await;
+    assert_eq!(heals(|| store.load(id)).await, Some(first));
+    let mut promoted = Admin::of(group.replica()).await;
+    assert!(
+        promoted.run::<u64>("DBSIZE").await >= 2,
+        "commands go to the new master"
+    );
+}
+
+async fn dead() {
+    let group = RedisSentinel::start().unwrap();
+    let store = quick(group.url()).connect().await.unwrap();
+    let mut feed = store.changes().unwrap();
+    hears(&mut feed, Change::Live).await;
+    group.master().kill().unwrap();
+    follows(&store, &mut feed).await;
+}
