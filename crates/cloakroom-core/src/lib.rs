@@ -8,6 +8,7 @@
 //!
 //! [`cloakroom`]: https://docs.rs/cloakroom
 
+mod base64url;
 mod capabilities;
 mod clock;
 mod error;

@@ -1,9 +1,8 @@
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroize;
 
+use crate::base64url;
 use crate::{Secret, SessionId};
 
 /// What a client carries: the public id and the secret, 36 bytes, 48 characters of base64url.
@@ -57,26 +56,24 @@ impl Token {
     /// # Errors
     ///
     /// [`MalformedToken`] for everything else.
+    ///
+    /// # Panics
+    ///
+    /// Never: the halves have their lengths.
     pub fn parse(text: &[u8]) -> Result<Self, MalformedToken> {
         if text.len() != Self::TEXT_LEN {
             return Err(MalformedToken);
         }
         let mut bytes = [0_u8; 36];
-        let decoded = match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(36) => {
-                let mut id = [0; 16];
-                let mut secret = [0; 20];
-                let (left, right) = bytes.split_at(16);
-                id.copy_from_slice(left);
-                secret.copy_from_slice(right);
-                let token = Self::new(SessionId::from_bytes(id), Secret::from_bytes(secret));
-                secret.zeroize();
-                Ok(token)
-            }
-            _ => Err(MalformedToken),
-        };
+        let decoded = base64url::decode(text, &mut bytes).map(|()| {
+            let (id, secret) = bytes.split_at(16);
+            Self::new(
+                SessionId::from_bytes(id.try_into().expect("16 of 36 bytes")),
+                Secret::from_bytes(secret.try_into().expect("20 of 36 bytes")),
+            )
+        });
         bytes.zeroize();
-        decoded
+        decoded.ok_or(MalformedToken)
     }
 
     /// Reads a token that may carry the name of a node: 48 characters, then optionally a dot and 1
@@ -120,9 +117,7 @@ impl Token {
         left.copy_from_slice(self.id.as_bytes());
         right.copy_from_slice(self.secret.expose());
         let mut text = [b'A'; Self::TEXT_LEN];
-        URL_SAFE_NO_PAD
-            .encode_slice(bytes, &mut text)
-            .expect("36 bytes are exactly 48 characters of base64url");
+        base64url::encode(&bytes, &mut text);
         bytes.zeroize();
         TokenText(text)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::Timestamp;
+use cloakroom_core::{Times, Timestamp};
 use http::StatusCode;
 
 use crate::Timeout;
@@ -279,24 +279,30 @@ impl TimePolicy {
         deadline.map(|deadline| deadline + self.retention + CLOCK_SKEW)
     }
 
-    /// Whether a use at `now` is worth a touch, given the last one that the store knows of.
+    /// Whether a use at `now` is worth a touch, given what the store knows of the last one.
     ///
     /// `spread` is a number of the session's own: it shortens the interval by up to 10 %, so that
     /// sessions that began together do not touch together.
     pub(crate) fn touch_is_due(
         &self,
         head: &Head,
-        used_at: Timestamp,
+        stored: Times,
         now: Timestamp,
         spread: u8,
     ) -> bool {
-        if self.idle_of(head).is_none() {
-            return false;
+        // A use recorded in the future (a clock that was stepped back) counts as now.
+        let used_at = stored.used_at.min(now);
+        // A setting has changed since: by the stored deadline a session in steady use would end.
+        let is_early = stored.deadline.is_some_and(|stored| {
+            self.deadline(head, used_at)
+                .is_none_or(|deadline| stored < deadline)
+        });
+        if is_early || self.idle_of(head).is_none() {
+            return is_early;
         }
         let interval = self.touch_interval_of(head);
         let shortened = interval - interval / 10 * u32::from(spread) / 255;
-        // A use recorded in the future (a clock that was stepped back) counts as now.
-        now.since(used_at.min(now)) >= shortened
+        now.since(used_at) >= shortened
     }
 }
 
@@ -325,6 +331,16 @@ mod tests {
         Head::new(Digest::from_bytes([0; 32]), at(0), None)
     }
 
+    /// What is stored after a use.
+    fn used(policy: &TimePolicy, used_at: Timestamp) -> Times {
+        let deadline = policy.deadline(&head(), used_at);
+        Times {
+            used_at,
+            deadline,
+            expires_at: policy.expires_at(deadline),
+        }
+    }
+
     #[test]
     fn the_deadline_is_use_plus_idle_plus_touch_interval_capped_by_the_absolute_one() {
         let policy = policy(Timeout::After(MIN * 60), Timeout::After(MIN * 90));
@@ -340,7 +356,8 @@ mod tests {
         let policy = policy(Timeout::Never, Timeout::Never);
         assert_eq!(policy.deadline(&head(), at(0)), None);
         assert_eq!(policy.expires_at(None), None);
-        assert!(!policy.touch_is_due(&head(), at(0), at(1_000_000), 0));
+        let stored = used(&policy, at(0));
+        assert!(!policy.touch_is_due(&head(), stored, at(1_000_000), 0));
     }
 
     #[test]
@@ -359,7 +376,8 @@ mod tests {
     #[test]
     fn a_touch_is_due_after_the_interval_less_at_most_a_tenth() {
         let policy = policy(Timeout::After(MIN * 60), Timeout::Never);
-        let due = |now, spread| policy.touch_is_due(&head(), at(0), now, spread);
+        let stored = used(&policy, at(0));
+        let due = |now, spread| policy.touch_is_due(&head(), stored, now, spread);
         assert!(!due(at(4), 0));
         assert!(due(at(5), 0));
         assert!(due(at(0) + Duration::from_secs(270), 255));
@@ -369,15 +387,27 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_makes_no_touch_due_and_none_immortal() {
         let policy = policy(Timeout::After(MIN * 60), Timeout::Never);
-        assert!(!policy.touch_is_due(&head(), at(60), at(0), 0));
+        assert!(!policy.touch_is_due(&head(), used(&policy, at(60)), at(0), 0));
         let exact = TimePolicy {
             touch_interval: Some(Duration::ZERO),
             ..policy
         };
         assert!(
-            exact.touch_is_due(&head(), at(0), at(0), 0),
+            exact.touch_is_due(&head(), used(&exact, at(0)), at(0), 0),
             "0 = every use writes"
         );
         assert_eq!(exact.deadline(&head(), at(0)), Some(at(60)));
+    }
+
+    #[test]
+    fn a_deadline_from_before_a_longer_setting_makes_a_touch_due_at_once() {
+        let before = policy(Timeout::After(MIN * 10), Timeout::Never);
+        let stored = used(&before, at(0));
+        let longer = policy(Timeout::After(MIN * 600), Timeout::Never);
+        let never = policy(Timeout::Never, Timeout::Never);
+        let shorter = policy(Timeout::After(MIN * 5), Timeout::Never);
+        let due = |policy: &TimePolicy| policy.touch_is_due(&head(), stored, at(0), 0);
+        assert!(due(&longer) && due(&never));
+        assert!(!due(&shorter), "a touch could not bring it forward");
     }
 }

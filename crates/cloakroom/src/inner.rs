@@ -8,7 +8,7 @@ use cloakroom_core::{Clock, SessionId, Timestamp};
 use http::StatusCode;
 
 use crate::Session;
-use crate::cache::{Coherent, Flights, Generations, L1, Negative, Reader};
+use crate::cache::{Coherent, Flights, Generations, L1, Negative, Reader, View};
 use crate::config::Config;
 use crate::erased::Store;
 use crate::events::Events;
@@ -123,6 +123,15 @@ impl Inner {
             resident.distrust();
         }
         self.l1.evict(id);
+    }
+
+    /// Whether a use at `now` is to be recorded.
+    pub(crate) fn touch_is_due(&self, id: SessionId, view: &View, now: Timestamp) -> bool {
+        let [.., spread] = *id.as_bytes();
+        let head = &view.snapshot.head;
+        self.config
+            .times
+            .touch_is_due(head, view.times.used_at, now, spread)
     }
 
     /// Counts and reports a failed store call.

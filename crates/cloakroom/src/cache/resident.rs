@@ -25,7 +25,7 @@ pub(crate) struct Resident {
     /// When the last use ended, in milliseconds.
     left_at: AtomicU64,
     /// Commits of one session on one node queue up instead of fighting. Reads never take it.
-    turn: tokio::sync::Mutex<()>,
+    turn: futures_util::lock::Mutex<()>,
     /// Its entry there goes when the resident is dropped; `None` with L1 off.
     table: Option<Arc<Table>>,
 }
@@ -75,7 +75,7 @@ impl Resident {
             }),
             users: AtomicU32::new(0),
             left_at: AtomicU64::new(seen.at.as_millis()),
-            turn: tokio::sync::Mutex::new(()),
+            turn: futures_util::lock::Mutex::new(()),
             table,
         }
     }
@@ -191,7 +191,7 @@ impl Resident {
         self.held().sent_at = now;
     }
 
-    pub(crate) fn turn(&self) -> &tokio::sync::Mutex<()> {
+    pub(crate) fn turn(&self) -> &futures_util::lock::Mutex<()> {
         &self.turn
     }
 

@@ -62,13 +62,13 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &Work) -> Result<Done, Erro
         };
         let resident = inner.l1.admit(id, view.clone(), &secret, |_| true);
         tell(inner, id, &log, &view.snapshot);
-        return Ok(Done::Stored(Box::new(NowStored {
+        return Ok(Done::Stored(NowStored {
             resident,
             snapshot: view.snapshot,
             times,
             token: Some(Token::new(id, secret)),
             refused,
-        })));
+        }));
     }
     Err(Error::with_detail(
         ErrorKind::Conflict,
@@ -138,7 +138,12 @@ async fn store(
     let stored = match inner.store.create(id, &record).await {
         Ok(CreateOutcome::Created) => true,
         Ok(CreateOutcome::Exists(stamp)) => stamp == ours,
-        Err(error) => matches!(settle(inner, id, ours, error).await?, Settled::Stored),
+        Err(error) => {
+            matches!(
+                Box::pin(settle(inner, id, ours, error)).await?,
+                Settled::Stored
+            )
+        }
     };
     snapshot.take_back(record);
     Ok(stored)

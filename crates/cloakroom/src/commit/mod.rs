@@ -62,7 +62,7 @@ enum Done {
         times: Times,
         token: Option<Token>,
     },
-    Stored(Box<NowStored>),
+    Stored(NowStored),
     /// The session was gone or ended before; the changes are dropped.
     Gone,
     /// The session was ended by this commit.
@@ -151,10 +151,10 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
     let work = cell.with(|state| begin(inner, state, when, rolled_back, now));
     let result = match (work.plan, &work.base) {
         (Plan::Nothing, _) => Ok(Done::Nothing),
-        (Plan::Create | Plan::CreateEmpty, _) => create::create(inner, &work).await,
+        (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &work)).await,
         (Plan::Save, Some(base)) => save::save(inner, base, &work.log, now).await,
-        (Plan::Touch, Some(base)) => Ok(touch::at_head(inner, base, now).await),
-        (Plan::End, Some(base)) => end::of_handle(inner, base, work.reason, now).await,
+        (Plan::Touch, Some(base)) => Ok(Box::pin(touch::at_head(inner, base, now)).await),
+        (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
         (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
     };
     if let Err(error) = &result {
@@ -210,7 +210,7 @@ fn finish(
             }
             Ok(())
         }
-        Ok(Done::Stored(now)) => stored(state, *now, when),
+        Ok(Done::Stored(now)) => stored(state, now, when),
         Ok(Done::Ended) => {
             state.destroy = None;
             state.closed = Some(ErrorKind::Ended);

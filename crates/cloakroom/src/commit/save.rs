@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use cloakroom_core::{SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
 
-use super::{Base, Done, NowStored, Settled, settle};
+use super::{Base, Done, NowStored, Settled, settle, touch};
 use crate::cache::{Resident, Seen, View};
 use crate::events::Event;
 use crate::inner::Inner;
@@ -37,10 +37,10 @@ pub(super) async fn save(
             };
             current = view;
         }
-        let next = Next::new(inner, base, log, &current, &mut secret, now)?;
+        let mut next = Next::new(inner, base, log, &current, &mut secret, now)?;
         if next.is_same {
             if is_current(inner, resident, &current, now).await? {
-                return Ok(done(resident, current, next));
+                return Ok(same(inner, base, current, next, now).await);
             }
             let Some(view) = reread(inner, resident, now).await? else {
                 return Ok(Done::Gone);
@@ -48,17 +48,17 @@ pub(super) async fn save(
             current = view;
             continue;
         }
-        match write(inner, resident, &current, next, secret.as_ref(), now).await? {
-            Written::Stored(next, view) => {
+        match write(inner, resident, &current, &mut next, secret.as_ref(), now).await? {
+            Written::Stored(view) => {
                 tell(inner, resident.id(), log, &current, &view.snapshot, attempt);
-                return Ok(done(resident, view, *next));
+                return Ok(done(resident, view, next));
             }
             Written::Gone => return Ok(Done::Gone),
             Written::Conflict(view) => {
                 inner.stats.conflicts.add();
                 resident.install(view.clone(), None);
                 current = view;
-                pause(attempt).await;
+                Box::pin(pause(attempt)).await;
             }
         }
     }
@@ -69,12 +69,12 @@ pub(super) async fn save(
 async fn turn<'a>(
     inner: &Inner,
     resident: &'a Resident,
-) -> Result<tokio::sync::MutexGuard<'a, ()>, Error> {
-    if let Ok(turn) = resident.turn().try_lock() {
+) -> Result<futures_util::lock::MutexGuard<'a, ()>, Error> {
+    if let Some(turn) = resident.turn().try_lock() {
         return Ok(turn);
     }
     let limit = inner.config.store_timeout * 2;
-    tokio::time::timeout(limit, resident.turn().lock())
+    Box::pin(tokio::time::timeout(limit, resident.turn().lock()))
         .await
         .map_err(|_| {
             Error::with_detail(
@@ -86,7 +86,8 @@ async fn turn<'a>(
 
 /// The record that a commit wants to store.
 struct Next {
-    snapshot: Snapshot,
+    /// Until it is written.
+    snapshot: Option<Snapshot>,
     times: cloakroom_core::Times,
     /// The token that the client must be told.
     token: Option<Token>,
@@ -147,12 +148,12 @@ impl Next {
         };
         let owner = log.login.clone().or_else(|| old.owner.clone());
         let stamp = old.stamp.next();
-        let snapshot = Snapshot {
+        let snapshot = Some(Snapshot {
             stamp,
             owner,
             head,
             body: replayed.body,
-        };
+        });
         Ok(Self {
             snapshot,
             times,
@@ -170,21 +171,30 @@ fn cookie_is_due(inner: &Inner, base: &Base, current: &View, now: Timestamp) -> 
         && now.since(sent_at) >= inner.config.times.touch_interval_of(&current.snapshot.head)
 }
 
-fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
-    if next.is_same && next.refused.is_none() {
-        return Done::Nothing;
+/// Nothing was to be written: the use may be worth a touch.
+async fn same(inner: &Arc<Inner>, base: &Base, current: View, next: Next, now: Timestamp) -> Done {
+    let resident = &base.resident;
+    if next.refused.is_some() {
+        return done(resident, current, next);
     }
-    Done::Stored(Box::new(NowStored {
+    if inner.touch_is_due(resident.id(), &current, now) {
+        return Box::pin(touch::at_head(inner, base, now)).await;
+    }
+    Done::Nothing
+}
+
+fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
+    Done::Stored(NowStored {
         resident: Arc::clone(resident),
         snapshot: view.snapshot,
         times: view.times,
         token: next.token,
         refused: next.refused,
-    }))
+    })
 }
 
 enum Written {
-    Stored(Box<Next>, View),
+    Stored(View),
     Conflict(View),
     Gone,
 }
@@ -193,17 +203,20 @@ async fn write(
     inner: &Arc<Inner>,
     resident: &Arc<Resident>,
     current: &View,
-    mut next: Next,
+    next: &mut Next,
     secret: Option<&Secret>,
     now: Timestamp,
 ) -> Result<Written, Error> {
     let id = resident.id();
-    let stamp = next.snapshot.stamp;
+    let Some(mut snapshot) = next.snapshot.take() else {
+        return Ok(Written::Gone);
+    };
+    let stamp = snapshot.stamp;
     let generation = inner.generations.of(id);
     let epoch = inner.coherent.epoch();
     // Our own write comes back as a notice: it is no news.
     resident.announce(stamp);
-    let record = next.snapshot.lend(next.times);
+    let record = snapshot.lend(next.times);
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
     let stored = match outcome {
         Ok(SaveOutcome::Saved) => true,
@@ -217,7 +230,7 @@ async fn write(
             return conflict(found, seen).map(Written::Conflict);
         }
         Ok(SaveOutcome::Ended(_) | SaveOutcome::Gone) => false,
-        Err(error) => settled(inner, id, stamp, error).await?,
+        Err(error) => Box::pin(settled(inner, id, stamp, error)).await?,
     };
     if !stored {
         inner.forget(id);
@@ -227,12 +240,9 @@ async fn write(
     // A notice that came between is about somebody else's write, later than ours.
     let stale = inner.generations.of(id) != generation;
     inner.generations.raise(id);
-    next.snapshot.take_back(record);
+    snapshot.take_back(record);
     let view = View {
-        snapshot: Arc::new(std::mem::replace(
-            &mut next.snapshot,
-            Snapshot::hollow(stamp),
-        )),
+        snapshot: Arc::new(snapshot),
         times: next.times,
         seen: Seen {
             epoch,
@@ -241,7 +251,7 @@ async fn write(
         },
     };
     resident.install(view.clone(), secret.filter(|_| next.token.is_some()));
-    Ok(Written::Stored(Box::new(next), view))
+    Ok(Written::Stored(view))
 }
 
 async fn settled(
@@ -274,7 +284,7 @@ async fn reread(
     resident: &Arc<Resident>,
     now: Timestamp,
 ) -> Result<Option<View>, Error> {
-    let loaded = crate::resolve::current(inner, resident, now).await?;
+    let loaded = Box::pin(crate::resolve::current(inner, resident, now)).await?;
     Ok(loaded.map(|loaded| View {
         snapshot: Arc::clone(&loaded.snapshot),
         times: loaded.times,

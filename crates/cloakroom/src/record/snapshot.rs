@@ -1,4 +1,4 @@
-use cloakroom_core::{Digest, Owner, Record, Stamp, State, Times, Timestamp};
+use cloakroom_core::{Owner, Record, Stamp, State, Times};
 
 use super::codec::Malformed;
 use super::{Attributes, Head};
@@ -59,16 +59,5 @@ impl Snapshot {
 
     pub(crate) fn take_back(&mut self, record: Record) {
         self.body = Attributes::trusted(record.body);
-    }
-
-    /// What is left of a snapshot that was moved elsewhere.
-    pub(crate) fn hollow(stamp: Stamp) -> Self {
-        let head = Head::new(Digest::from_bytes([0; 32]), Timestamp::EPOCH, None);
-        Self {
-            stamp,
-            owner: None,
-            head,
-            body: Attributes::none(),
-        }
     }
 }

@@ -121,7 +121,7 @@ pub(crate) struct Cell {
     /// `None` until the request first asks for its session.
     state: Mutex<Option<State>>,
     /// One commit of this handle at a time.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    pub(crate) turn: futures_util::lock::Mutex<()>,
     /// The request came by https, as far as its URI says.
     pub(crate) https: bool,
 }
@@ -133,7 +133,7 @@ impl Cell {
             inner,
             phase: AtomicU8::new(Phase::Running as u8),
             state: Mutex::new(None),
-            turn: tokio::sync::Mutex::new(()),
+            turn: futures_util::lock::Mutex::new(()),
             https,
         }
     }
@@ -143,7 +143,7 @@ impl Cell {
             inner,
             phase: AtomicU8::new(phase as u8),
             state: Mutex::new(Some(state)),
-            turn: tokio::sync::Mutex::new(()),
+            turn: futures_util::lock::Mutex::new(()),
             https: false,
         }
     }

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use cloakroom_core::Token;
 use http::HeaderMap;
 
@@ -6,9 +8,6 @@ use super::{Transport, Transports};
 
 /// How many different well-formed tokens of one transport are tried.
 const PER_TRANSPORT: usize = 4;
-
-/// How many are tried in all.
-const MOST: usize = 8;
 
 /// A well-formed token of the request.
 #[derive(Debug)]
@@ -24,9 +23,9 @@ pub(crate) struct Candidate {
 /// before any I/O.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    list: [Option<Candidate>; MOST],
-    len: usize,
-    next: usize,
+    /// As a rule the only one.
+    first: Option<Candidate>,
+    more: VecDeque<Candidate>,
     malformed: bool,
 }
 
@@ -37,17 +36,17 @@ impl Candidates {
     }
 
     fn add(&mut self, candidate: Candidate) {
-        if let Some(slot) = self.list.get_mut(self.len) {
-            *slot = Some(candidate);
-            self.len += 1;
+        if self.first.is_none() {
+            self.first = Some(candidate);
+        } else {
+            self.more.push_back(candidate);
         }
     }
 
     fn has(&self, token: &Token) -> bool {
-        self.list
+        self.first
             .iter()
-            .take(self.len)
-            .flatten()
+            .chain(&self.more)
             .any(|known| known.token == *token)
     }
 }
@@ -56,9 +55,7 @@ impl Iterator for Candidates {
     type Item = Candidate;
 
     fn next(&mut self) -> Option<Candidate> {
-        let candidate = self.list.get_mut(self.next)?.take();
-        self.next += 1;
-        candidate
+        self.first.take().or_else(|| self.more.pop_front())
     }
 }
 
@@ -78,6 +75,7 @@ impl Transports {
         found
     }
 
+    #[expect(single_use_lifetimes, reason = "an anonymous one is not stable here")]
     fn collect<'h>(
         &self,
         found: &mut Candidates,

@@ -21,7 +21,7 @@ pub(crate) fn cookie_values<'a>(
     headers
         .get_all(COOKIE)
         .into_iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .flat_map(|line| pairs(line.as_bytes()))
         .filter_map(|pair| value_of(pair, name.as_bytes()))
 }
 
@@ -36,6 +36,18 @@ pub(crate) fn header_values<'a>(
         .get_all(name)
         .into_iter()
         .map(|line| trim_ows(line.as_bytes()))
+}
+
+/// The parts between semicolons; the search goes by words, not by bytes.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest.take()?;
+        let end = memchr::memchr(b';', line).unwrap_or(line.len());
+        let (pair, after) = line.split_at(end);
+        rest = after.get(1..);
+        Some(pair)
+    })
 }
 
 fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

@@ -1,0 +1,7 @@
+//! The scenarios that one node with the memory store can show in-process: each test's name says
+//! what is shown, `docs/scenarios.md` says which row of the list it answers.
+
+mod harness;
+
+mod tokens;
+mod transaction;

@@ -1,0 +1,931 @@
+//! Section 8 of the design, sentence by sentence, on a clock that is set by hand.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cloakroom::{
+    Cache, EndReason, ErrorKind, Job, MaxAge, MemoryStore, Owner, Presented, Schedule, Session,
+    SessionCookie, SessionLayer, SessionStore as _, State, Timeout, Timestamp,
+};
+use cloakroom_conformance::{FaultyStore, ManualClock, Op};
+use cloakroom_core::Clock as _;
+use http::StatusCode;
+
+use self::support::{Client, MIN, MS, count, quiet, read};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn presented(session: Session) -> Presented {
+    session.presented()
+}
+
+/// Tokio's time and the injected clock go on together, so that timers and deadlines agree.
+async fn pass(clock: &ManualClock, time: Duration) {
+    const STEPS: u32 = 240;
+    for _ in 0..STEPS {
+        clock.advance(time / STEPS);
+        tokio::time::sleep(time / STEPS).await;
+    }
+}
+
+async fn signed_up(layer: &SessionLayer) -> Client {
+    let client = Client::new();
+    client.visit(layer, count).await.ok();
+    client
+}
+
+// --- deadlines ---
+
+#[tokio::test]
+async fn an_idle_session_lives_a_millisecond_before_its_deadline_and_has_ended_at_it() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let (early, late) = (signed_up(&layer).await, signed_up(&layer).await);
+    // Use + idle timeout + touch interval.
+    let deadline = clock.now() + 65 * MIN;
+    clock.set(deadline - MS);
+    assert_eq!(early.visit(&layer, read).await.ok(), Some(1));
+    clock.set(deadline);
+    let told = late.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: deadline });
+}
+
+#[tokio::test]
+async fn a_touch_interval_of_zero_makes_the_idle_timeout_exact_and_writes_at_every_use() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock)
+        .touch_interval(Duration::ZERO)
+        .build()
+        .unwrap();
+    let (early, late) = (signed_up(&layer).await, signed_up(&layer).await);
+    for _ in 0..3 {
+        early.visit(&layer, read).await.ok();
+    }
+    assert_eq!(faults.counts().touch, 3);
+    let deadline = clock.now() + HOUR;
+    clock.set(deadline - MS);
+    assert_eq!(early.visit(&layer, presented).await.ok(), Presented::Active);
+    clock.set(deadline);
+    let told = late.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: deadline });
+}
+
+#[tokio::test]
+async fn a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does_not_move_it() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .absolute_timeout(90 * MIN)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    let end = clock.now() + 90 * MIN;
+    for _ in 0..8 {
+        clock.advance(10 * MIN);
+        let renew = |session: Session| async move { session.renew().unwrap() };
+        client.visit(&layer, renew).await.ok();
+        client.visit(&layer, count).await.ok();
+    }
+    clock.set(end - MS);
+    let expires = |session: Session| async move { session.expires_at() };
+    assert_eq!(client.visit(&layer, expires).await.ok(), Some(end));
+    clock.set(end);
+    let told = client.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: end });
+}
+
+#[tokio::test]
+async fn a_login_begins_a_new_absolute_period() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .absolute_timeout(90 * MIN)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(60 * MIN);
+    let ada = Owner::new("ada").unwrap();
+    let login = |session: Session| async move { session.login(ada).unwrap() };
+    client.visit(&layer, login).await.ok();
+    let end = clock.now() + 90 * MIN;
+    clock.advance(60 * MIN);
+    client.visit(&layer, count).await.ok();
+    clock.set(end - MS);
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Active
+    );
+    clock.set(end);
+    let told = client.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: end });
+}
+
+#[tokio::test]
+async fn idle_never_and_absolute_never_keep_a_session_without_a_single_touch() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock)
+        .idle_timeout(Timeout::Never)
+        .absolute_timeout(Timeout::Never)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(100_000 * HOUR);
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+    assert_eq!(faults.counts().touch, 0);
+}
+
+#[tokio::test]
+async fn timeouts_beyond_the_calendar_saturate() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .idle_timeout(Duration::MAX)
+        .absolute_timeout(Duration::MAX)
+        .retention(Duration::MAX)
+        .cookie(SessionCookie::new("__Host-id").max_age(MaxAge::Timeout))
+        .build()
+        .unwrap();
+    let client = Client::new();
+    let cookie = client.visit(&layer, count).await.set_cookie.unwrap();
+    assert!(
+        cookie.contains("Max-Age=34560000"),
+        "at most 400 days: {cookie}"
+    );
+    clock.advance(50_000 * 24 * HOUR);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+}
+
+// --- timeouts of a session's own ---
+
+async fn with_own_timeout(layer: &SessionLayer, own: Timeout) -> Client {
+    let client = Client::new();
+    let set = move |session: Session| async move { session.set_idle_timeout(Some(own)).unwrap() };
+    client.visit(layer, set).await.ok();
+    client
+}
+
+#[tokio::test]
+async fn a_shorter_timeout_of_its_own_ends_a_session_early_and_is_touched_more_often() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let own = Timeout::After(12 * MIN);
+    let (kept, left) = (
+        with_own_timeout(&layer, own).await,
+        with_own_timeout(&layer, own).await,
+    );
+    // Its touch interval is a twelfth of its own timeout.
+    let deadline = clock.now() + 13 * MIN;
+    clock.set(deadline - MS);
+    assert_eq!(kept.visit(&layer, presented).await.ok(), Presented::Active);
+    clock.set(deadline);
+    let told = left.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: deadline });
+    clock.set(deadline + 12 * MIN);
+    assert_eq!(kept.visit(&layer, presented).await.ok(), Presented::Active);
+}
+
+#[tokio::test]
+async fn a_longer_timeout_of_its_own_outlives_the_layers() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = with_own_timeout(&layer, Timeout::After(5 * HOUR)).await;
+    clock.advance(5 * HOUR);
+    let own = |session: Session| async move { (session.presented(), session.idle_timeout()) };
+    let told = client.visit(&layer, own).await.ok();
+    assert_eq!(told, (Presented::Active, Timeout::After(5 * HOUR)));
+}
+
+#[tokio::test]
+async fn a_session_with_the_timeout_never_ends_only_by_the_absolute_one() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .absolute_timeout(12 * HOUR)
+        .build()
+        .unwrap();
+    let client = with_own_timeout(&layer, Timeout::Never).await;
+    let end = clock.now() + 12 * HOUR;
+    clock.set(end - MS);
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Active
+    );
+    clock.set(end);
+    let told = client.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at: end });
+}
+
+#[tokio::test]
+async fn a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = with_own_timeout(&layer, Timeout::After(5 * HOUR)).await;
+    let back = |session: Session| async move { session.set_idle_timeout(None).unwrap() };
+    client.visit(&layer, back).await.ok();
+    let deadline = clock.now() + 65 * MIN;
+    clock.set(deadline);
+    let told = client.visit(&layer, presented).await.ok();
+    assert_eq!(
+        told,
+        Presented::TimedOut { at: deadline },
+        "a save shortens"
+    );
+}
+
+// --- touches ---
+
+#[tokio::test]
+async fn a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cookie() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    faults.take_counts();
+    for _ in 0..1_000 {
+        clock.advance(Duration::from_millis(269));
+        let answer = client.visit(&layer, read).await;
+        assert_eq!(answer.set_cookie, None);
+    }
+    assert_eq!((faults.counts().writes(), faults.counts().touch), (1, 1));
+}
+
+#[tokio::test]
+async fn fifty_reads_at_once_touch_once() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    let gate = faults.hold(Op::Touch);
+    let reads: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(client.visit(&layer, read)))
+        .collect();
+    gate.arrived(1).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.release();
+    for read in reads {
+        assert_eq!(read.await.unwrap().ok(), Some(1));
+    }
+    assert_eq!(faults.counts().touch, 1);
+}
+
+#[tokio::test]
+async fn touches_are_spread_over_the_last_tenth_of_the_interval() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        clients.push(signed_up(&layer).await);
+    }
+    let start = clock.now();
+    let mut touched = Vec::new();
+    let tenth = Duration::from_secs(30);
+    for at in [
+        5 * MIN - tenth - MS,
+        5 * MIN - tenth / 2,
+        5 * MIN - tenth / 4,
+        5 * MIN,
+    ] {
+        clock.set(start + at);
+        for client in &clients {
+            client.visit(&layer, read).await.ok();
+        }
+        touched.push(faults.counts().touch);
+    }
+    let [before, half, most, all] = touched[..] else {
+        unreachable!()
+    };
+    assert_eq!(
+        (before, all),
+        (0, 300),
+        "downwards only, by at most a tenth"
+    );
+    assert!(0 < half && half < most && most < 300, "{touched:?}");
+}
+
+#[tokio::test]
+async fn a_save_moves_the_deadline_as_a_touch_does() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    for _ in 0..10 {
+        clock.advance(50 * MIN);
+        client.visit(&layer, count).await.ok();
+    }
+    assert_eq!(faults.counts().touch, 0);
+    clock.advance(64 * MIN);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(11));
+}
+
+#[tokio::test]
+async fn a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    faults.take_counts();
+    for _ in 0..3 {
+        clock.advance(50 * MIN);
+        let same = |session: Session| async move { session.insert("n", 1_u64).unwrap() };
+        client.visit(&layer, same).await.ok();
+    }
+    assert_eq!((faults.counts().save, faults.counts().touch), (0, 3));
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Active
+    );
+}
+
+#[tokio::test]
+async fn a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    faults.fail(Op::Touch, 1);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+    assert_eq!(faults.counts().touch, 2);
+    clock.advance(64 * MIN);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+}
+
+#[tokio::test]
+async fn a_touch_at_the_head_does_not_revive_a_session_past_its_deadline() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let deadline = clock.now() + 65 * MIN;
+    let to = clock.clone();
+    // No timer ran meanwhile: the machine was suspended.
+    let suspended = move |_: Session| async move { to.advance(2 * HOUR) };
+    client.visit(&layer, suspended).await.ok();
+    let told = client.visit(&layer, presented).await.ok();
+    assert!(!matches!(told, Presented::Active), "{deadline} is binding");
+}
+
+// --- cookies with an age ---
+
+fn aged(store: impl cloakroom::SessionStore, clock: &ManualClock) -> SessionLayer {
+    quiet(store, clock)
+        .cookie(SessionCookie::new("__Host-id").max_age(MaxAge::Timeout))
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_cookie_with_an_age_is_sent_again_with_touches_and_not_between() {
+    let clock = ManualClock::default();
+    let layer = aged(MemoryStore::new(), &clock);
+    let client = Client::new();
+    let first = client.visit(&layer, count).await.set_cookie.unwrap();
+    assert!(first.contains("Max-Age=3600"), "{first}");
+    let mut sent = 0;
+    for _ in 0..60 {
+        clock.advance(MIN);
+        if let Some(cookie) = client.visit(&layer, read).await.set_cookie {
+            assert!(cookie.contains("Max-Age=3600"), "{cookie}");
+            sent += 1;
+        }
+    }
+    assert_eq!(sent, 12, "once per touch interval");
+}
+
+#[tokio::test]
+async fn a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later() {
+    let clock = ManualClock::default();
+    let layer = aged(MemoryStore::new(), &clock);
+    let client = signed_up(&layer).await;
+    let mut sent = 0;
+    for _ in 0..60 {
+        clock.advance(MIN);
+        sent += u32::from(client.visit(&layer, count).await.set_cookie.is_some());
+    }
+    assert_eq!(sent, 12);
+}
+
+#[tokio::test]
+async fn a_cookie_never_outlives_the_absolute_deadline() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .absolute_timeout(90 * MIN)
+        .cookie(SessionCookie::new("__Host-id").max_age(MaxAge::Timeout))
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(60 * MIN);
+    let cookie = client.visit(&layer, read).await.set_cookie.unwrap();
+    assert!(cookie.contains("Max-Age=1800"), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_touch_that_is_not_confirmed_sends_no_cookie() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = aged(store, &clock);
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    faults.fail(Op::Touch, 1);
+    assert_eq!(client.visit(&layer, read).await.set_cookie, None);
+}
+
+#[tokio::test]
+async fn a_request_from_before_a_renew_sends_no_cookie_with_its_touch() {
+    let clock = ManualClock::default();
+    let layer = aged(MemoryStore::new(), &clock);
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    let late = client.fork();
+    let (renewed, to) = (client.clone(), layer.clone());
+    let slow = move |_: Session| async move {
+        let renew = |session: Session| async move { session.renew().unwrap() };
+        renewed.visit(&to, renew).await.ok();
+    };
+    let answer = late.visit(&layer, slow).await;
+    assert_eq!(answer.set_cookie, None);
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Active
+    );
+}
+
+// --- in use ---
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_use_is_kept_alive_however_long_its_handler_runs() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .poll(Schedule::every(MIN))
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    let with = clock.clone();
+    let slow = move |session: Session| async move {
+        pass(&with, 4 * HOUR).await;
+        count(session).await
+    };
+    assert_eq!(client.visit(&layer, slow).await.ok(), 2);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_time_runs_from_the_end_of_the_use() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let with = clock.clone();
+    let slow = move |_: Session| async move { pass(&with, 4 * HOUR).await };
+    client.visit(&layer, slow).await.ok();
+    clock.advance(60 * MIN - MS);
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Active
+    );
+    clock.advance(2 * HOUR);
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_use_is_kept_alive_without_a_cache_too() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .cache(Cache::none())
+        .poll(Schedule::every(MIN))
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    let with = clock.clone();
+    let slow = move |session: Session| async move {
+        pass(&with, 4 * HOUR).await;
+        count(session).await
+    };
+    assert_eq!(client.visit(&layer, slow).await.ok(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_this_request_has_created_is_kept_alive_from_its_commit_on() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .poll(Schedule::every(MIN))
+        .build()
+        .unwrap();
+    let client = Client::new();
+    let with = clock.clone();
+    let slow = move |session: Session| async move {
+        count(session.clone()).await;
+        session.commit().await.unwrap();
+        pass(&with, 4 * HOUR).await;
+        count(session).await
+    };
+    assert_eq!(client.visit(&layer, slow).await.ok(), 2);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_shortened_in_the_middle_of_a_request_is_kept_alive_by() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .poll(Schedule::every(MIN))
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    let with = clock.clone();
+    let slow = move |session: Session| async move {
+        session
+            .set_idle_timeout(Some(Timeout::After(4 * MIN)))
+            .unwrap();
+        session.commit().await.unwrap();
+        pass(&with, 2 * HOUR).await;
+        count(session).await
+    };
+    assert_eq!(client.visit(&layer, slow).await.ok(), 2);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_is_only_held_after_the_head_keeps_no_session_alive() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let held = client.visit(&layer, |session| async { session }).await.ok();
+    pass(&clock, 2 * HOUR).await;
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+    held.insert("late", true).unwrap();
+    assert_eq!(held.commit().await.unwrap_err().kind(), ErrorKind::Ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
+    let request = tokio::spawn(client.visit(&layer, move |session| async move {
+        give.send(session).unwrap();
+        std::future::pending::<()>().await;
+    }));
+    let held = take.recv().await.unwrap();
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    pass(&clock, 3 * HOUR).await;
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+    drop(held);
+}
+
+// --- ended, then told ---
+
+#[tokio::test]
+async fn a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(65 * MIN);
+    faults.fail(Op::Expire, 1);
+    let down = client.visit(&layer, presented).await;
+    assert_eq!(
+        (down.status, down.error),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(ErrorKind::Unavailable)
+        )
+    );
+    assert!(down.set_cookie.is_none());
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_stale_copy_past_its_deadline_never_ends_a_session_that_another_node_kept_alive() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let here = quiet(store.clone(), &clock).build().unwrap();
+    let there = quiet(store.clone(), &clock).build().unwrap();
+    let client = signed_up(&here).await;
+    let deadline = clock.now() + 65 * MIN;
+    clock.advance(50 * MIN);
+    // A touch sends no notice: the copy here keeps its old deadline.
+    client.visit(&there, read).await.ok();
+    clock.set(deadline + MS);
+    assert_eq!(client.visit(&here, read).await.ok(), Some(1));
+    here.manager().run_now(Job::Poll).await.unwrap();
+    assert_eq!(
+        client.visit(&there, presented).await.ok(),
+        Presented::Active
+    );
+}
+
+#[tokio::test]
+async fn exactly_one_of_two_nodes_reports_an_expiry() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let here = quiet(store.clone(), &clock).build().unwrap();
+    let there = quiet(store.clone(), &clock).build().unwrap();
+    let client = signed_up(&here).await;
+    client.visit(&there, read).await.ok();
+    clock.advance(65 * MIN);
+    let (one, other) = (
+        here.manager().run_now(Job::Poll).await.unwrap(),
+        there.manager().run_now(Job::Poll).await.unwrap(),
+    );
+    assert_eq!((one.expired, other.expired), (1, 0));
+    assert!(matches!(
+        client.visit(&there, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+    assert_eq!(there.manager().stats().expired, 0);
+}
+
+// --- tombstones ---
+
+#[tokio::test]
+async fn with_a_retention_of_zero_a_timed_out_session_is_unknown_at_once() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .retention(Duration::ZERO)
+        .build()
+        .unwrap();
+    let (timed_out, logged_out) = (signed_up(&layer).await, signed_up(&layer).await);
+    let old = logged_out.fork();
+    let logout = |session: Session| async move { session.destroy().unwrap() };
+    logged_out.visit(&layer, logout).await.ok();
+    assert_eq!(old.visit(&layer, presented).await.ok(), Presented::Unknown);
+    clock.advance(65 * MIN);
+    assert_eq!(
+        timed_out.visit(&layer, presented).await.ok(),
+        Presented::Unknown
+    );
+}
+
+#[tokio::test]
+async fn how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let layer = quiet(store.clone(), &clock)
+        .retention(10 * MIN)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    let at = clock.now() + 65 * MIN;
+    clock.set(at);
+    layer.manager().run_now(Job::Poll).await.unwrap();
+    let row = store.load(client.id()).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.body.len()),
+        (State::Ended, 0),
+        "erased at the poll"
+    );
+    clock.set(at + 10 * MIN - MS);
+    let told = client.visit(&layer, presented).await.ok();
+    assert_eq!(told, Presented::TimedOut { at });
+    clock.set(at + 10 * MIN);
+    assert_eq!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::Unknown
+    );
+    assert_eq!(store.len(), 1, "and it is still there");
+    clock.advance(Duration::from_secs(5));
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert!(store.is_empty());
+}
+
+#[tokio::test]
+async fn a_tombstone_gives_the_reason_to_the_holder_of_the_secret_and_to_nobody_else() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let [logged_out, revoked, replaced] = [
+        signed_up(&layer).await,
+        signed_up(&layer).await,
+        signed_up(&layer).await,
+    ];
+    let login = |name: &str| {
+        let owner = Owner::new(name).unwrap();
+        |session: Session| async move { session.login(owner).unwrap() }
+    };
+    replaced.visit(&layer, login("ada")).await.ok();
+    let olds = [logged_out.fork(), revoked.fork(), replaced.fork()];
+    let at = clock.advance(MIN);
+    let logout = |session: Session| async move { session.destroy().unwrap() };
+    logged_out.visit(&layer, logout).await.ok();
+    assert!(layer.manager().destroy(revoked.id()).await.unwrap());
+    replaced.visit(&layer, login("bob")).await.ok();
+    clock.advance(MIN);
+    for (old, reason) in
+        olds.iter()
+            .zip([EndReason::Logout, EndReason::Revoked, EndReason::Replaced])
+    {
+        let told = old.visit(&layer, presented).await.ok();
+        assert_eq!(told, Presented::Ended { at, reason });
+        let forged = Client::new();
+        forged.set_cookie(Some(other_secret(&old.cookie().unwrap())));
+        assert_eq!(
+            forged.visit(&layer, presented).await.ok(),
+            Presented::Unknown
+        );
+    }
+}
+
+/// The same id with another secret.
+fn other_secret(cookie: &str) -> String {
+    let (id, secret) = cookie.split_at(24);
+    let flip = |c: char| if c == 'A' { 'B' } else { 'A' };
+    format!("{id}{}", secret.chars().map(flip).collect::<String>())
+}
+
+// --- a clock that steps ---
+
+#[tokio::test]
+async fn a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let layer = quiet(store.clone(), &clock)
+        .retention(10 * MIN)
+        .build()
+        .unwrap();
+    let (client, ended) = (signed_up(&layer).await, signed_up(&layer).await);
+    let old = ended.fork();
+    let logout = |session: Session| async move { session.destroy().unwrap() };
+    ended.visit(&layer, logout).await.ok();
+    clock.step_back(HOUR);
+    for job in [Job::Poll, Job::Purge] {
+        let report = layer.manager().run_now(job).await.unwrap();
+        assert_eq!((report.expired, report.purged, report.took_ms), (0, 0, 0));
+    }
+    assert_eq!(client.visit(&layer, count).await.ok(), 2);
+    assert!(matches!(
+        old.visit(&layer, presented).await.ok(),
+        Presented::Ended { .. }
+    ));
+    // The save has set the times by the new clock.
+    clock.advance(65 * MIN);
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+    clock.advance(65 * MIN);
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert!(store.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_is_only_read_after_a_step_back_still_ends() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let deadline = clock.now() + 65 * MIN;
+    clock.step_back(HOUR);
+    for _ in 0..10 {
+        clock.advance(MIN);
+        assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+    }
+    clock.set(deadline + MIN);
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_forward_an_hour_and_back_purges_no_living_session() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let layer = quiet(store.clone(), &clock)
+        .idle_timeout(2 * HOUR)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(HOUR);
+    layer.manager().run_now(Job::Poll).await.unwrap();
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+    clock.step_back(HOUR);
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert_eq!(client.visit(&layer, count).await.ok(), 2);
+    clock.advance(2 * HOUR + 5 * MIN);
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+}
+
+#[tokio::test]
+async fn a_step_forward_leaves_tombstones_of_what_it_timed_out() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let layer = quiet(store.clone(), &clock)
+        .idle_timeout(30 * MIN)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(HOUR);
+    layer.manager().run_now(Job::Purge).await.unwrap();
+    assert_eq!(store.len(), 1, "the row is not forgotten");
+    assert!(matches!(
+        client.visit(&layer, presented).await.ok(),
+        Presented::TimedOut { .. }
+    ));
+}
+
+// --- a changed setting ---
+
+#[tokio::test]
+async fn a_longer_timeout_reaches_a_session_at_its_next_touch_and_a_shorter_one_at_its_next_commit()
+{
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let expires = |session: Session| async move { session.expires_at().unwrap() };
+    let short = quiet(store.clone(), &clock)
+        .idle_timeout(30 * MIN)
+        .build()
+        .unwrap();
+    let long = quiet(store.clone(), &clock)
+        .idle_timeout(5 * HOUR)
+        .build()
+        .unwrap();
+    let client = signed_up(&short).await;
+    let now = clock.advance(10 * MIN);
+    client.visit(&long, read).await.ok();
+    let longer = now + 5 * HOUR + 5 * MIN;
+    assert_eq!(client.visit(&long, expires).await.ok(), longer);
+    // A touch moves forward only.
+    clock.advance(10 * MIN);
+    client.visit(&short, read).await.ok();
+    assert_eq!(client.visit(&short, expires).await.ok(), longer);
+    client.visit(&short, count).await.ok();
+    let shorter = clock.now() + 32 * MIN + 30_000 * MS;
+    assert_eq!(client.visit(&short, expires).await.ok(), shorter);
+}
+
+#[tokio::test]
+async fn a_session_in_steady_use_survives_the_setting_never_though_it_is_never_written() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let before = quiet(store.clone(), &clock).build().unwrap();
+    let after = quiet(store.clone(), &clock)
+        .idle_timeout(Timeout::Never)
+        .absolute_timeout(Timeout::Never)
+        .build()
+        .unwrap();
+    let client = signed_up(&before).await;
+    for _ in 0..5 {
+        clock.advance(30 * MIN);
+        assert_eq!(client.visit(&after, read).await.ok(), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn a_session_in_steady_use_survives_a_touch_interval_longer_than_its_old_timeout() {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new();
+    let before = quiet(store.clone(), &clock)
+        .idle_timeout(10 * MIN)
+        .build()
+        .unwrap();
+    let after = quiet(store.clone(), &clock)
+        .idle_timeout(10 * HOUR)
+        .touch_interval(HOUR)
+        .build()
+        .unwrap();
+    let client = signed_up(&before).await;
+    for _ in 0..12 {
+        clock.advance(5 * MIN);
+        assert_eq!(client.visit(&after, read).await.ok(), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn no_sessions_at_all_means_no_store_call_and_an_error_that_says_so() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock)
+        .idle_timeout(Timeout::Disabled)
+        .build()
+        .unwrap();
+    let ran = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&ran);
+    let handler = move |_: Session| async move { flag.store(true, Ordering::Relaxed) };
+    let answer = Client::new().visit(&layer, handler).await;
+    assert_eq!(answer.error, Some(ErrorKind::Disabled));
+    assert!(!ran.load(Ordering::Relaxed));
+    assert_eq!(faults.counts().total(), 0);
+    assert_eq!(clock.now(), Timestamp::from_millis(1_767_225_600_000));
+}
