@@ -1,11 +1,13 @@
 //! Records, ids and times for the cases, and calls that must succeed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::{
     Clock, CreateOutcome, Owner, Page, Record, SaveOutcome, SessionId, SessionStore, Stamp, State,
     StoreError, SystemClock, Times, Timestamp, TouchOutcome,
 };
+use tokio::sync::Barrier;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
@@ -178,11 +180,22 @@ where
     call().await.expect("the store is not busy for ever")
 }
 
-/// Runs tasks at once and waits for all; a panic in one is a panic here.
+/// Starts tasks at the same moment and waits for all; a panic in one is a panic here.
 pub(crate) async fn at_once<T: Send + 'static>(
     tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static> + Send,
 ) -> Vec<T> {
-    let handles: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+    let tasks: Vec<_> = tasks.into_iter().collect();
+    let start = Arc::new(Barrier::new(tasks.len()));
+    let handles: Vec<_> = tasks
+        .into_iter()
+        .map(|task| {
+            let start = Arc::clone(&start);
+            tokio::spawn(async move {
+                start.wait().await;
+                task.await
+            })
+        })
+        .collect();
     let mut results = Vec::with_capacity(handles.len());
     for handle in handles {
         match handle.await {

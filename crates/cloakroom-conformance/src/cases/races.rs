@@ -10,7 +10,7 @@ use crate::sample::{
     HOUR, caller_now, due_at, expiring, live, load, now, patiently, put, successor, tombstone,
 };
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 50;
 
 pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
     vec![
@@ -24,8 +24,10 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
     ]
 }
 
-/// Starts both at the same moment.
+/// Starts both at the same moment, or one a little later than the other: in `ROUNDS` rounds each has
+/// every head start.
 async fn meet<A, B>(
+    round: usize,
     a: impl Future<Output = A> + Send + 'static,
     b: impl Future<Output = B> + Send + 'static,
 ) -> (A, B)
@@ -33,20 +35,23 @@ where
     A: Send + 'static,
     B: Send + 'static,
 {
-    let barrier = Arc::new(Barrier::new(2));
-    let other = Arc::clone(&barrier);
-    let a = tokio::spawn(async move {
-        other.wait().await;
-        a.await
-    });
-    let b = tokio::spawn(async move {
-        barrier.wait().await;
-        b.await
-    });
+    let start = Arc::new(Barrier::new(2));
+    let (a, b) = (
+        tokio::spawn(late(Arc::clone(&start), round % 5, a)),
+        tokio::spawn(late(start, round / 5 % 5, b)),
+    );
     match (a.await, b.await) {
         (Ok(a), Ok(b)) => (a, b),
         (Err(error), _) | (_, Err(error)) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+async fn late<T>(start: Arc<Barrier>, yields: usize, task: impl Future<Output = T> + Send) -> T {
+    start.wait().await;
+    for _ in 0..yields {
+        tokio::task::yield_now().await;
+    }
+    task.await
 }
 
 async fn has_ended<S: SessionStore>(store: &S, id: SessionId) -> Record {
@@ -57,13 +62,14 @@ async fn has_ended<S: SessionStore>(store: &S, id: SessionId) -> Record {
 
 /// Saved before the end, or refused after it.
 async fn a_save_that_meets_an_end_never_revives<S: SessionStore>(store: &Arc<S>) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let record = live();
         let id = put(&**store, &record).await;
         let (next, tombstone) = (successor(&record), tombstone(&record));
         let (first, second) = (Arc::clone(store), Arc::clone(store));
         let (written, kept, expected) = (next.clone(), tombstone.clone(), record.stamp);
         let (saved, ended) = meet(
+            round,
             async move { patiently(|| first.save(id, &written, expected)).await },
             async move { patiently(|| second.end(id, Some(&kept))).await },
         )
@@ -82,7 +88,7 @@ async fn a_save_that_meets_an_end_never_revives<S: SessionStore>(store: &Arc<S>)
 
 /// Touched before the end, or refused after it; the tombstone's times are its own.
 async fn a_touch_that_meets_an_end_never_revives<S: SessionStore>(store: &Arc<S>) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let record = live();
         let id = put(&**store, &record).await;
         let tombstone = tombstone(&record);
@@ -91,6 +97,7 @@ async fn a_touch_that_meets_an_end_never_revives<S: SessionStore>(store: &Arc<S>
         let (first, second) = (Arc::clone(store), Arc::clone(store));
         let (kept, expected) = (tombstone.clone(), record.stamp);
         let (touched, ended) = meet(
+            round,
             async move { patiently(|| first.touch(id, expected, times)).await },
             async move { patiently(|| second.end(id, Some(&kept))).await },
         )
@@ -113,6 +120,7 @@ async fn a_hot_writer_does_not_outrun_a_logout<S: SessionStore>(store: &Arc<S>) 
     let (first, second) = (Arc::clone(store), Arc::clone(store));
     let kept = tombstone.clone();
     let (last, ended) = meet(
+        0,
         async move {
             let mut current = record;
             loop {
@@ -142,7 +150,7 @@ async fn a_hot_writer_does_not_outrun_a_logout<S: SessionStore>(store: &Arc<S>) 
 async fn a_touch_that_meets_expire_keeps_the_session_or_comes_too_late<S: SessionStore>(
     store: &Arc<S>,
 ) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let record = due_at(caller_now());
         let id = put(&**store, &record).await;
         let mut times = record.times;
@@ -150,6 +158,7 @@ async fn a_touch_that_meets_expire_keeps_the_session_or_comes_too_late<S: Sessio
         let (first, second) = (Arc::clone(store), Arc::clone(store));
         let expected = record.stamp;
         let (touched, ended) = meet(
+            round,
             async move { patiently(|| first.touch(id, expected, times)).await },
             async move {
                 let ids = [id];
@@ -172,7 +181,7 @@ async fn a_touch_that_meets_expire_keeps_the_session_or_comes_too_late<S: Sessio
 async fn a_save_that_meets_expire_keeps_the_session_or_comes_too_late<S: SessionStore>(
     store: &Arc<S>,
 ) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let record = due_at(caller_now());
         let id = put(&**store, &record).await;
         let mut next = successor(&record);
@@ -180,6 +189,7 @@ async fn a_save_that_meets_expire_keeps_the_session_or_comes_too_late<S: Session
         let (first, second) = (Arc::clone(store), Arc::clone(store));
         let (written, expected) = (next.clone(), record.stamp);
         let (saved, ended) = meet(
+            round,
             async move { patiently(|| first.save(id, &written, expected)).await },
             async move {
                 let ids = [id];
@@ -199,13 +209,14 @@ async fn a_save_that_meets_expire_keeps_the_session_or_comes_too_late<S: Session
 
 /// The re-check is in the same statement: `Touched` means that the row is there.
 async fn a_touch_that_meets_purge_keeps_the_row_or_comes_too_late<S: SessionStore>(store: &Arc<S>) {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let record = expiring(caller_now() - HOUR, caller_now());
         let id = put(&**store, &record).await;
         let times = live().times;
         let (first, second) = (Arc::clone(store), Arc::clone(store));
         let expected = record.stamp;
         let (touched, purged) = meet(
+            round,
             async move { patiently(|| first.touch(id, expected, times)).await },
             async move { patiently(|| second.purge(caller_now(), 10)).await },
         )
@@ -234,6 +245,7 @@ async fn a_reader_never_sees_half_a_save<S: SessionStore>(store: &Arc<S>) {
     let (first, second) = (Arc::clone(store), Arc::clone(store));
     let (done, is_done) = tokio::sync::watch::channel(false);
     meet(
+        0,
         async move {
             for n in 1..=100 {
                 tokio::task::yield_now().await;

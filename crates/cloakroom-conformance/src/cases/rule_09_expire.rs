@@ -162,23 +162,21 @@ async fn what_has_expired_answers_ended<S: SessionStore>(store: &S) {
 /// Eight nodes judge the same sessions expired at once: each ending is told by one of them.
 async fn of_many_who_expire_a_session_exactly_one_reports_it<S: SessionStore>(store: &Arc<S>) {
     let now = caller_now();
-    let mut ids = Vec::new();
-    for _ in 0..25 {
-        ids.push(put(&**store, &due_at(now)).await);
+    for _ in 0..5 {
+        let mut ids = Vec::new();
+        for _ in 0..10 {
+            ids.push(put(&**store, &due_at(now)).await);
+        }
+        ids.sort();
+        let expirers = (0..8).map(|_| {
+            let (store, ids) = (Arc::clone(store), ids.clone());
+            async move { patiently(|| store.expire(now, Due::Ids(&ids))).await }
+        });
+        let told = at_once(expirers).await.into_iter().flatten();
+        let mut told: Vec<_> = told.map(|(id, _)| id).collect();
+        told.sort();
+        assert_eq!(told, ids, "each exactly once");
     }
-    ids.sort();
-    let expirers = (0..8).map(|_| {
-        let (store, ids) = (Arc::clone(store), ids.clone());
-        async move { patiently(|| store.expire(now, Due::Ids(&ids))).await }
-    });
-    let mut told: Vec<_> = at_once(expirers)
-        .await
-        .into_iter()
-        .flatten()
-        .map(|(id, _)| id)
-        .collect();
-    told.sort();
-    assert_eq!(told, ids, "each exactly once");
 }
 
 /// Time is the earlier of the caller's `now` and the store's clock.

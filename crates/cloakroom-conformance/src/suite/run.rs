@@ -25,28 +25,30 @@ use crate::seed::{VARIABLE, seed};
 #[must_use = "the exit code says whether a case failed"]
 pub fn run(backends: impl IntoIterator<Item = Backend>) -> ExitCode {
     let required = std::env::var("CLOAKROOM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-    conclude(&Arguments::from_args(), required, backends).exit_code()
+    let (args, report) = (Arguments::from_args(), Report::new(required));
+    let conclusion = conclude(&args, &report, backends);
+    if !args.list {
+        // There is nothing to be done about a closed terminal.
+        std::io::stdout()
+            .write_all(closing_lines(&report).as_bytes())
+            .ok();
+    }
+    conclusion.exit_code()
 }
 
 fn conclude(
     args: &Arguments,
-    require_services: bool,
+    report: &Report,
     backends: impl IntoIterator<Item = Backend>,
 ) -> Conclusion {
-    let report = Report::new(require_services);
     let trials = backends
         .into_iter()
-        .flat_map(|backend| backend.into_trials(&report))
+        .flat_map(|backend| backend.into_trials(report))
         .collect();
-    let conclusion = libtest_mimic::run(args, trials);
-    if !args.list {
-        close(&report);
-    }
-    conclusion
+    libtest_mimic::run(args, trials)
 }
 
-/// The closing lines.
-fn close(report: &Report) {
+fn closing_lines(report: &Report) -> String {
     let mut text = format!("{VARIABLE}={} repeats the choices of this run\n", seed());
     let mut gated = report
         .gated
@@ -57,8 +59,7 @@ fn close(report: &Report) {
     for line in gated {
         text = format!("{text}not for this backend: {line}\n");
     }
-    // There is nothing to be done about a closed terminal.
-    std::io::stdout().write_all(text.as_bytes()).ok();
+    text
 }
 
 #[cfg(test)]
@@ -71,8 +72,18 @@ mod tests {
     use crate::{FaultyStore, Missing, Op};
 
     fn conclusion(filter: &str, require: bool, backend: Backend) -> Conclusion {
-        let args = Arguments::from_iter(["conformance", "--quiet", filter]);
-        conclude(&args, require, [backend])
+        concluded(filter, &Report::new(require), backend)
+    }
+
+    fn concluded(filter: &str, report: &Report, backend: Backend) -> Conclusion {
+        let mut args = Arguments::from_iter(["conformance", filter]);
+        // Whoever adds up the results of all tests must not count the ones that fail here.
+        let name = format!("cloakroom-suite-{}-{filter}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        args.logfile = Some(path.to_str().unwrap().to_owned());
+        let conclusion = conclude(&args, report, [backend]);
+        std::fs::remove_file(path).unwrap();
+        conclusion
     }
 
     fn without_service() -> Backend {
@@ -95,9 +106,12 @@ mod tests {
     #[test]
     fn what_a_backend_cannot_do_is_ignored_even_where_services_are_required() {
         let backend = Backend::new("memory", || async { Ok(MemoryStore::new()) });
-        let gated = conclusion("clock_is_ahead", true, backend);
+        let report = Report::new(true);
+        let gated = concluded("clock_is_ahead", &report, backend);
         assert!(gated.num_ignored > 0);
         assert_eq!(gated.num_passed + gated.num_failed, 0);
+        let lines = closing_lines(&report);
+        assert!(lines.contains("ends_nobody: the store has no clock of its own"));
     }
 
     #[test]

@@ -94,8 +94,7 @@ pub(super) async fn run<S: SessionStore>(
         async move {
             for _ in 0..STEPS {
                 actor.step().await;
-                // Stores that never wait would have one task after the other.
-                tokio::task::yield_now().await;
+                actor.dawdle().await;
             }
             actor.log
         }
@@ -170,6 +169,13 @@ impl<S: SessionStore> Actor<S> {
         }
     }
 
+    /// Lets the others come in between: a store that never waits would not.
+    async fn dawdle(&mut self) {
+        for _ in 0..self.chance.below(3) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn load(&mut self, id: SessionId) -> Option<Record> {
         let begin = self.tick();
         let record = patiently(|| self.store.load(id)).await;
@@ -185,6 +191,7 @@ impl<S: SessionStore> Actor<S> {
         if shorten {
             next.times.deadline = Some(caller_now());
         }
+        self.dawdle().await;
         let begin = self.tick();
         let answer = self.store.save(id, &next, current.stamp).await;
         let from = current.stamp;
@@ -234,6 +241,7 @@ impl<S: SessionStore> Actor<S> {
         };
         let mut times = current.times;
         times.used_at = times.used_at + HOUR;
+        self.dawdle().await;
         let begin = self.tick();
         let stamp = current.stamp;
         if let Ok(TouchOutcome::Touched) = self.store.touch(id, stamp, times).await {
