@@ -16,10 +16,10 @@ const ATTEMPTS: u32 = 4;
 
 /// Stores a new session under an id and a secret of our own making; what the client presented is
 /// never adopted.
-pub(super) async fn create(inner: &Arc<Inner>, work: &Work) -> Result<Done, Error> {
+pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, Error> {
     if let Some(old) = &work.replaces {
         // First, so that of two logins that meet only one goes on.
-        let view = old.view();
+        let view = old.resident.view();
         let ended = end(
             inner,
             old.id(),
@@ -31,6 +31,7 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &Work) -> Result<Done, Erro
         if ended.is_none() {
             return Err(ErrorKind::Superseded.into());
         }
+        work.replaces = None;
     }
     let log = match &inner.on_create {
         Some(_) if work.plan == Plan::Create && !work.hooked => {

@@ -48,7 +48,7 @@ struct Work {
     plan: Plan,
     log: Arc<ChangeLog>,
     base: Option<Base>,
-    replaces: Option<Arc<Resident>>,
+    replaces: Option<Stored>,
     reason: EndReason,
     /// The `on_create` hook has run already.
     hooked: bool,
@@ -148,10 +148,10 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
     let _turn = cell.turn.lock().await;
     let now = inner.now();
     let rolled_back = cell.phase() == Phase::RolledBack;
-    let work = cell.with(|state| begin(inner, state, when, rolled_back, now));
+    let mut work = cell.with(|state| begin(inner, state, when, rolled_back, now));
     let result = match (work.plan, &work.base) {
         (Plan::Nothing, _) => Ok(Done::Nothing),
-        (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &work)).await,
+        (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &mut work)).await,
         (Plan::Save, Some(base)) => save::save(inner, base, &work.log, now).await,
         (Plan::Touch, Some(base)) => Ok(Box::pin(touch::at_head(inner, base, now)).await),
         (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
@@ -161,7 +161,13 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
         let id = work.base.as_ref().map(|base| base.resident.id());
         report(inner, id, error, when);
     }
-    cell.with(|state| finish(inner, state, result, when))
+    cell.with(|state| {
+        if result.is_err() && when == When::Explicit {
+            // Whatever is not ended yet is for the next try to end.
+            state.replaces = work.replaces.take();
+        }
+        finish(inner, state, result, when)
+    })
 }
 
 fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: Timestamp) -> Work {

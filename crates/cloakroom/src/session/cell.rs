@@ -66,7 +66,7 @@ pub(crate) struct State {
     pub(crate) pending: Option<Arc<ChangeLog>>,
     pub(crate) outgoing: Outgoing,
     /// The session that a login of another owner has left behind, to be ended by the commit.
-    pub(crate) replaces: Option<Arc<Resident>>,
+    pub(crate) replaces: Option<Stored>,
     /// `destroy` was called and is not performed yet.
     pub(crate) destroy: Option<EndReason>,
     /// Why nothing works any more on this handle.
@@ -110,6 +110,14 @@ impl State {
             stored: Some(stored),
             last_id,
             ..Self::absent(Presented::Active, now)
+        }
+    }
+
+    /// A login as somebody else that is not committed never was: the session is the old one.
+    pub(crate) fn take_login_back(&mut self) {
+        if let Some(old) = self.replaces.take() {
+            self.last_id = Some(old.id());
+            self.stored = Some(old);
         }
     }
 }
@@ -173,7 +181,7 @@ impl Cell {
             && let Some(state) = &mut *self.lock()
         {
             state.log = ChangeLog::default();
-            state.replaces = None;
+            state.take_login_back();
         }
     }
 

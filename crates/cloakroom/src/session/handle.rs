@@ -328,7 +328,7 @@ impl Session {
         self.cell.write(|state| {
             if owner(state).is_some_and(|owner| *owner != new) {
                 if let Some(stored) = state.stored.take() {
-                    state.replaces = Some(stored.resident);
+                    state.replaces = Some(stored);
                 }
                 state.log = ChangeLog::default();
                 state.last_id = None;
@@ -384,6 +384,7 @@ impl Session {
             }
             state.log = ChangeLog::default();
             state.eager = false;
+            state.take_login_back();
             if state.stored.is_some() {
                 state.destroy = Some(EndReason::Logout);
             } else {
