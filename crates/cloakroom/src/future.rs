@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use cloakroom_core::Timestamp;
+use cloakroom_core::{Timestamp, Token};
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use crate::commit::{Guarded, When, has_work};
 use crate::config::Eviction;
 use crate::inner::Inner;
-use crate::session::{Cell, Phase, State};
+use crate::session::{Cell, Outgoing, Phase, State};
 use crate::transport::Answer;
 use crate::{Error, ErrorKind};
 
@@ -143,12 +143,14 @@ fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Respons
         let Some(state) = &mut *state else {
             return response;
         };
+        let current = current(inner, state);
+        let outgoing = match &state.outgoing {
+            Outgoing::Set(_) if current.is_none() => &Outgoing::Nothing,
+            other => other,
+        };
         let answer = Answer {
-            outgoing: &state.outgoing,
-            current: state
-                .stored
-                .as_ref()
-                .and_then(|stored| stored.token.as_ref()),
+            outgoing,
+            current,
             remaining: remaining(inner, state, now),
             https: cell.https,
         };
@@ -168,6 +170,18 @@ fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Respons
         inner.l1.evict(id);
     }
     response
+}
+
+/// The token that the head may carry: not if another request has renewed or signed in since, as
+/// the client must end with the token of that one, in whatever order the responses come.
+fn current<'a>(inner: &Inner, state: &'a State) -> Option<&'a Token> {
+    let asked = matches!(state.outgoing, Outgoing::Set(_)) || inner.transports.always_sends();
+    if !asked || state.closed.is_some() {
+        return None;
+    }
+    let stored = state.stored.as_ref()?;
+    let unchanged = stored.resident.view().snapshot.head.digest == stored.digest;
+    stored.token.as_ref().filter(|_| unchanged)
 }
 
 /// How long the session lasts if it is not used any more, without the touch interval.

@@ -264,6 +264,12 @@ fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
         refused,
     } = now;
     let kept = state.stored.take();
+    // What the handle knows stays what it was, unless this commit has replaced it: a renewal of
+    // somebody else, over which the changes were replayed, does not become ours.
+    let (digest, kept_token) = match (&token, &kept) {
+        (None, Some(kept)) => (kept.digest, kept.token.clone()),
+        _ => (snapshot.head.digest, token.clone()),
+    };
     let in_use = match kept {
         Some(Stored { in_use, .. }) if when != When::Late => {
             in_use.or_else(|| (when == When::Head).then(|| InUse::new(&resident)))
@@ -271,7 +277,6 @@ fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
         _ if when != When::Late => Some(InUse::new(&resident)),
         _ => None,
     };
-    let kept_token = token.clone();
     if let Some(token) = token {
         state.outgoing = Outgoing::Set(token);
     }
@@ -281,7 +286,7 @@ fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
     state.stored = Some(Stored {
         in_use,
         login_seq: snapshot.head.login_seq,
-        digest: snapshot.head.digest,
+        digest,
         token: kept_token,
         resident,
         snapshot,

@@ -40,6 +40,11 @@ impl Transports {
         matches!(self.list.first(), Some(Transport::Cookie(c)) if c.max_age() == MaxAge::Timeout)
     }
 
+    /// Whether every response carries the token.
+    pub(crate) fn always_sends(&self) -> bool {
+        matches!(self.list.first(), Some(Transport::Header(h)) if h.send() == HeaderSend::Always)
+    }
+
     /// Writes the token into the response's head, or takes it back; says of what the response
     /// depends.
     pub(crate) fn respond(&self, headers: &mut HeaderMap, answer: &Answer<'_>) {
