@@ -131,7 +131,7 @@ impl Inner {
         let head = &view.snapshot.head;
         self.config
             .times
-            .touch_is_due(head, view.times.used_at, now, spread)
+            .touch_is_due(head, view.times, now, spread)
     }
 
     /// Counts and reports a failed store call.

@@ -103,12 +103,11 @@ fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Time
         return Plan::Nothing;
     }
     let touch_due = |stored: &Stored| {
-        let view = &stored.times;
         let [.., spread] = *stored.id().as_bytes();
         inner
             .config
             .times
-            .touch_is_due(&stored.snapshot.head, view.used_at, now, spread)
+            .touch_is_due(&stored.snapshot.head, stored.times, now, spread)
     };
     plan(Facts {
         destroyed: state.destroy.is_some(),
