@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use cloakroom_core::StoreError;
+use sqlx::error::DatabaseError;
 
 use crate::cause::Cause;
 
@@ -10,6 +11,9 @@ use crate::cause::Cause;
 pub(crate) enum Failure {
     /// The driver's or the database's error, to be judged by the connector.
     Driver(sqlx::Error),
+    /// The same, in the middle of a transaction: the connection must not be used again.
+    #[cfg(feature = "mysql")]
+    Halfway(sqlx::Error),
     /// The statement worked, its result cannot be used.
     Store(StoreError),
 }
@@ -45,8 +49,12 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Judges what is the same for all drivers; `by_code` judges what the database says.
-    pub(crate) fn of(error: sqlx::Error, by_code: impl FnOnce(&str, &str) -> Cause) -> Self {
+    /// Judges what is the same for all drivers; `by_code` judges what the database says, and
+    /// gives its code.
+    pub(crate) fn of(
+        error: sqlx::Error,
+        by_code: impl FnOnce(&dyn DatabaseError) -> (String, Cause),
+    ) -> Self {
         use sqlx::Error as E;
         let lost = |error: E, what: &str| Self {
             fate: Fate::Lost,
@@ -58,9 +66,9 @@ impl Verdict {
         };
         match error {
             E::Database(database) => {
-                let code = database.code().unwrap_or_default().into_owned();
+                let (code, cause) = by_code(&*database);
                 let message = database.message().to_owned();
-                let (fate, kind, sentence) = by_code(&code, &message).verdict();
+                let (fate, kind, sentence) = cause.verdict();
                 let error =
                     StoreError::new(kind, sentence).with_source(DatabaseSaid { code, message });
                 Self { fate, error }

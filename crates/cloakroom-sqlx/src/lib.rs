@@ -2,6 +2,8 @@
 
 mod cause;
 mod failure;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod name;
 mod pool;
 #[cfg(feature = "postgres")]
@@ -15,6 +17,8 @@ mod settings;
 mod sqlite;
 mod statement;
 
+#[cfg(feature = "mysql")]
+pub use crate::mysql::{MySqlOptions, MySqlStore};
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]

@@ -84,6 +84,11 @@ impl<C: Connector> Pool<C> {
         }))
     }
 
+    #[cfg(feature = "mysql")]
+    pub(crate) fn connector(&self) -> &C {
+        &self.0.connector
+    }
+
     /// A connection for one operation: an idle one, else a new one, else the next to come back.
     pub(crate) async fn lease(&self) -> Result<Lease<'_, C>, Failure> {
         let shared = &*self.0;

@@ -138,8 +138,12 @@ where
     loop {
         let mut lease = match pool.lease().await {
             Ok(lease) => lease,
-            Err(Failure::Store(error)) => return Err(error),
-            Err(Failure::Driver(error)) => return Err(C::judge(error).error),
+            Err(Failure::Store(error)) => return Err(lost.unwrap_or(error)),
+            Err(Failure::Driver(error)) => {
+                return Err(lost.unwrap_or_else(|| C::judge(error).error));
+            }
+            #[cfg(feature = "mysql")]
+            Err(Failure::Halfway(error)) => return Err(C::judge(error).error),
         };
         let reused = lease.reused;
         let verdict = match operation.run(lease.connection()).await {
@@ -152,25 +156,26 @@ where
             }
             Err(Failure::Store(error)) => {
                 lease.keep();
-                return Err(error);
+                return Err(lost.unwrap_or(error));
             }
-            Err(Failure::Driver(error)) => C::judge(error),
+            Err(Failure::Driver(error)) => {
+                let verdict = C::judge(error);
+                match verdict.fate {
+                    Fate::Lost => lease.broken(),
+                    Fate::RolledBack | Fate::Refused => lease.keep(),
+                }
+                verdict
+            }
+            // Dropped, the connection is closed, and the server rolls back.
+            #[cfg(feature = "mysql")]
+            Err(Failure::Halfway(error)) => C::judge(error),
         };
         let again = match verdict.fate {
-            Fate::RolledBack => {
-                lease.keep();
-                retries < RETRIES
-            }
-            Fate::Lost => {
-                lease.broken();
-                O::REPEATABLE && reused && retries < RETRIES
-            }
-            Fate::Refused => {
-                lease.keep();
-                false
-            }
+            Fate::RolledBack => true,
+            Fate::Lost => O::REPEATABLE && reused,
+            Fate::Refused => false,
         };
-        if !again {
+        if !again || retries == RETRIES {
             return Err(lost.unwrap_or(verdict.error));
         }
         if verdict.fate == Fate::Lost {

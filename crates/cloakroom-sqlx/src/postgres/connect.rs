@@ -3,7 +3,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::codes;
 use crate::cause::Cause;
-use crate::failure::Verdict;
+use crate::failure::{Fate, Verdict};
 use crate::pool::Connector;
 
 /// Opens connections to one database.
@@ -31,12 +31,16 @@ impl Connector for Dialer {
             .as_database_error()
             .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
             .is_some_and(|error| !matches!(error.severity(), PgSeverity::Error));
-        let mut verdict = Verdict::of(error, |code, _| match codes::cause(code) {
-            Cause::Unknown if fatal => Cause::GoingAway,
-            cause => cause,
+        let mut verdict = Verdict::of(error, |error| {
+            let code = error.code().unwrap_or_default();
+            let cause = match codes::cause(&code) {
+                Cause::Unknown if fatal => Cause::GoingAway,
+                cause => cause,
+            };
+            (code.into_owned(), cause)
         });
         if fatal {
-            verdict.fate = crate::failure::Fate::Lost;
+            verdict.fate = Fate::Lost;
         }
         verdict
     }

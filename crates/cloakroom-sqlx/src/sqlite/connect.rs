@@ -62,7 +62,11 @@ impl Connector for Opener {
                 error: StoreError::corrupt("a column of this row cannot be read")
                     .with_source(error),
             },
-            other => Verdict::of(other, codes::cause),
+            other => Verdict::of(other, |error| {
+                let code = error.code().unwrap_or_default();
+                let cause = codes::cause(&code, error.message());
+                (code.into_owned(), cause)
+            }),
         }
     }
 }

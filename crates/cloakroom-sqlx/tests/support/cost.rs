@@ -1,10 +1,5 @@
 //! What each operation costs in round trips, as counted on the wire.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may do so, and this is its helper"
-)]
-
 use cloakroom_core::{Due, Page, SessionStore};
 
 use crate::proxy::Proxy;

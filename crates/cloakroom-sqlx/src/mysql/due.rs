@@ -1,0 +1,91 @@
+use cloakroom_core::{Due, Record, SessionId, Timestamp};
+use sqlx::mysql::MySqlConnection;
+
+use super::sql::Sql;
+use crate::failure::Failure;
+use crate::row::{self, value};
+use crate::run::Operation;
+
+#[derive(Debug)]
+pub(super) struct Expire<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) now: Timestamp,
+    pub(super) due: Due<'a>,
+}
+
+impl Operation<MySqlConnection> for Expire<'_> {
+    type Output = Vec<(SessionId, Record)>;
+
+    async fn run(&self, connection: &mut MySqlConnection) -> Result<Self::Output, Failure> {
+        let lock = match self.due {
+            Due::Ids([]) => return Ok(Vec::new()),
+            Due::Limit(limit) => self.sql.lock_due(self.now, limit),
+            Due::Ids(ids) => self.sql.lock_ids(self.now, ids),
+        };
+        let rows = sqlx::raw_sql(lock)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(Failure::Halfway)?;
+        let ids = rows
+            .iter()
+            .map(|row| value::<_, Vec<u8>>(row, 9))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(halfway)?;
+        finish(
+            connection,
+            (!ids.is_empty()).then(|| self.sql.time_out(&ids)),
+        )
+        .await?;
+        Ok(row::readable(rows.iter().zip(&ids).map(|(row, id)| {
+            Ok((row::read_id(id)?, row::record::<_, Vec<u8>>(row, 0)?))
+        })))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Purge<'a> {
+    pub(super) sql: &'a Sql,
+    pub(super) now: Timestamp,
+    pub(super) limit: usize,
+}
+
+impl Operation<MySqlConnection> for Purge<'_> {
+    type Output = usize;
+
+    async fn run(&self, connection: &mut MySqlConnection) -> Result<usize, Failure> {
+        let rows = sqlx::raw_sql(self.sql.lock_expired(self.now, self.limit))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(Failure::Halfway)?;
+        let ids = rows
+            .iter()
+            .map(|row| value::<_, Vec<u8>>(row, 0))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(halfway)?;
+        finish(connection, (!ids.is_empty()).then(|| self.sql.remove(&ids))).await?;
+        Ok(ids.len())
+    }
+}
+
+/// The second text of a transaction, which commits.
+async fn finish(
+    connection: &mut MySqlConnection,
+    text: Option<sqlx::SqlStr>,
+) -> Result<(), Failure> {
+    let text = text.unwrap_or(sqlx::SqlStr::from_static("COMMIT"));
+    sqlx::raw_sql(text)
+        .execute(connection)
+        .await
+        .map_err(Failure::Halfway)?;
+    Ok(())
+}
+
+/// A transaction is open when an id of another type is met.
+fn halfway(failure: Failure) -> Failure {
+    match failure {
+        Failure::Driver(error) => Failure::Halfway(error),
+        Failure::Store(_) | Failure::Halfway(_) => {
+            Failure::Halfway(sqlx::Error::ColumnNotFound("id".to_owned()))
+        }
+    }
+}
