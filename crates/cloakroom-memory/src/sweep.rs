@@ -1,7 +1,6 @@
-use std::future::poll_fn;
-use std::task::Poll;
-
 use cloakroom_core::{Change, Record, SessionId, Timestamp};
+// A future that merely wakes itself would keep the runtime from looking at its timers and sockets.
+use tokio::task::yield_now;
 
 use crate::due::{List, STEP};
 use crate::store::Inner;
@@ -27,7 +26,7 @@ impl Inner {
                 }
             }
             if full {
-                breathe().await;
+                yield_now().await;
             }
         }
         found
@@ -57,7 +56,7 @@ impl Inner {
                 purged += usize::from(purged < limit && self.purge_one(now, id));
             }
             if full {
-                breathe().await;
+                yield_now().await;
             }
         }
         purged
@@ -78,17 +77,4 @@ impl Inner {
         });
         removed.is_some()
     }
-}
-
-/// Lets the runtime's other tasks go first.
-async fn breathe() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
