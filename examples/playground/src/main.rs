@@ -1,3 +1,24 @@
-//! To be written.
+//! The playground: every behaviour of cloakroom, reachable with curl and a browser.
+//!
+//! A real server built only on the public API. The options and routes are in its README; the way
+//! of a request through the files: `server` (connections) -> `routes` (one file per group) ->
+//! `answer` (how an error looks). `sessions` turns the options into the session layer, `store`
+//! opens the store, `page` draws the page for people.
 
-fn main() {}
+mod answer;
+mod app;
+mod extract;
+mod journal;
+mod options;
+mod page;
+mod routes;
+mod server;
+mod sessions;
+mod start;
+mod store;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    start::run()
+}

@@ -1,0 +1,73 @@
+//! The options: a table (`table`, `default`, `help`), the kinds of values in it (`values`), and how the command line
+//! and the environment fill it (`parse`).
+
+mod default;
+mod help;
+mod parse;
+mod table;
+mod values;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use cloakroom::{Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Timeout};
+
+pub(crate) use self::help::help;
+pub(crate) use self::parse::{Invocation, OptionError, from_process};
+pub(crate) use self::values::timeout;
+
+/// Where a token travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    Cookie,
+    Header,
+}
+
+/// How long a browser keeps the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieAge {
+    /// Until the browser is closed.
+    Session,
+    /// As long as the session lasts.
+    Timeout,
+    For(Duration),
+}
+
+/// All options with their values. `None` leaves the choice to the layer.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) store: String,
+    pub(crate) l2: Option<String>,
+    pub(crate) transport: Vec<Carrier>,
+    pub(crate) name: Option<String>,
+    pub(crate) secure: bool,
+    pub(crate) max_age: CookieAge,
+    pub(crate) idle: Timeout,
+    pub(crate) absolute: Timeout,
+    pub(crate) touch: Option<Duration>,
+    pub(crate) retention: Duration,
+    pub(crate) cache_entries: u64,
+    pub(crate) cache_idle: Option<Duration>,
+    pub(crate) cache_ttl: Option<Duration>,
+    pub(crate) evict: Eviction,
+    pub(crate) coherence: Option<Coherence>,
+    pub(crate) poll: Schedule,
+    pub(crate) purge: Schedule,
+    pub(crate) commit: CommitAt,
+    pub(crate) commit_on_5xx: bool,
+    pub(crate) save_on_create: bool,
+    pub(crate) eager: bool,
+    pub(crate) on_shutdown: OnShutdown,
+    pub(crate) on_unreadable: OnUnreadable,
+    pub(crate) stale_if_error: Option<Duration>,
+    pub(crate) node: Option<String>,
+    pub(crate) affinity: bool,
+    pub(crate) superseded: Duration,
+    pub(crate) max_bytes: usize,
+    pub(crate) drain: Duration,
+}

@@ -1,0 +1,154 @@
+//! How each kind of value is read. A reason is what stands behind the name of the option.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use cloakroom::{Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Timeout};
+
+use super::{Carrier, CookieAge};
+
+/// Why a value cannot be taken; empty where the list of what is allowed says it all.
+pub(super) type Reason = String;
+
+pub(crate) fn duration(text: &str) -> Result<Duration, Reason> {
+    cloakroom::parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn positive(text: &str) -> Result<Duration, Reason> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be longer than zero".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// An idle timeout; `disabled` is for the layer only.
+pub(crate) fn timeout(text: &str) -> Result<Timeout, Reason> {
+    match text {
+        "never" => Ok(Timeout::Never),
+        text => positive(text).map(Timeout::After),
+    }
+}
+
+pub(super) fn idle(text: &str) -> Result<Timeout, Reason> {
+    match text {
+        "disabled" => Ok(Timeout::Disabled),
+        text => timeout(text),
+    }
+}
+
+/// A duration, or nothing by one of these words.
+pub(super) fn optional(text: &str, nothing: &[&str]) -> Result<Option<Duration>, Reason> {
+    if nothing.contains(&text) {
+        return Ok(None);
+    }
+    positive(text).map(Some)
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, Reason> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Reason::new()),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<u64, Reason> {
+    text.parse().map_err(|_| Reason::new())
+}
+
+pub(super) fn size(text: &str) -> Result<usize, Reason> {
+    let bytes = cloakroom::parse_size(text).map_err(|error| error.to_string())?;
+    match usize::try_from(bytes) {
+        Ok(0) => Err("it must be greater than zero".into()),
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err("it is greater than this machine can address".into()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, Reason> {
+    text.to_socket_addrs()
+        .map_err(|error| error.to_string())?
+        .next()
+        .ok_or_else(|| "the name has no address".into())
+}
+
+pub(super) fn word(text: &str) -> Result<String, Reason> {
+    if text.is_empty() {
+        return Err("it is empty".into());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn carriers(text: &str) -> Result<Vec<Carrier>, Reason> {
+    let mut carriers = Vec::new();
+    for part in text.split(',') {
+        let carrier = match part.trim() {
+            "cookie" => Carrier::Cookie,
+            "header" => Carrier::Header,
+            _ => return Err(Reason::new()),
+        };
+        if carriers.contains(&carrier) {
+            return Err("a transport is listed twice".into());
+        }
+        carriers.push(carrier);
+    }
+    Ok(carriers)
+}
+
+pub(super) fn cookie_age(text: &str) -> Result<CookieAge, Reason> {
+    match text {
+        "session" => Ok(CookieAge::Session),
+        "timeout" => Ok(CookieAge::Timeout),
+        text => positive(text).map(CookieAge::For),
+    }
+}
+
+pub(super) fn eviction(text: &str) -> Result<Eviction, Reason> {
+    match text {
+        "never" => Ok(Eviction::Never),
+        "on-exit" => Ok(Eviction::OnExit),
+        text => positive(text).map(Eviction::Idle),
+    }
+}
+
+pub(super) fn coherence(text: &str) -> Result<Coherence, Reason> {
+    match text.split_once('=') {
+        None => match text {
+            "exclusive" => Ok(Coherence::Exclusive),
+            "push" => Ok(Coherence::Push),
+            "verify" => Ok(Coherence::Verify),
+            _ => Err(Reason::new()),
+        },
+        Some(("bounded", bound)) => positive(bound).map(Coherence::Bounded),
+        Some(_) => Err(Reason::new()),
+    }
+}
+
+pub(super) fn schedule(text: &str) -> Result<Schedule, Reason> {
+    text.parse::<Schedule>().map_err(|error| error.to_string())
+}
+
+pub(super) fn commit_at(text: &str) -> Result<CommitAt, Reason> {
+    match text {
+        "response-head" => Ok(CommitAt::ResponseHead),
+        "last-exit" => Ok(CommitAt::last_exit()),
+        _ => Err(Reason::new()),
+    }
+}
+
+pub(super) fn on_shutdown(text: &str) -> Result<OnShutdown, Reason> {
+    match text {
+        "flush" => Ok(OnShutdown::Flush),
+        "destroy" => Ok(OnShutdown::Destroy),
+        _ => Err(Reason::new()),
+    }
+}
+
+pub(super) fn on_unreadable(text: &str) -> Result<OnUnreadable, Reason> {
+    match text {
+        "replace" => Ok(OnUnreadable::Replace),
+        "fail" => Ok(OnUnreadable::Fail),
+        "remove" => Ok(OnUnreadable::Remove),
+        _ => Err(Reason::new()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The routes, one file per group. The contract is in the README; the names of the functions are
+//! those of the routes.
+
+mod data;
+mod forms;
+mod operate;
+mod owner;
+mod people;
+mod session;
+mod trial;
+mod ws;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get, post, put};
+
+use crate::answer::ApiError;
+use crate::app::App;
+
+/// The whole application, without the session layer.
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(operate::healthz))
+        .merge(session_routes())
+        .merge(data_routes())
+        .merge(trial_routes())
+        .merge(operator_routes())
+        .merge(people::router())
+        .merge(forms::router())
+        .fallback(async || ApiError::NOT_FOUND)
+        .method_not_allowed_fallback(async || ApiError::METHOD_NOT_ALLOWED)
+        // The extractors have a limit of their own, whose answer is JSON.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app)
+}
+
+fn session_routes() -> Router<App> {
+    Router::new()
+        .route("/api/session", get(session::show).delete(session::destroy))
+        .route("/api/renew", post(session::renew))
+        .route("/api/login", post(session::login))
+        .route("/api/timeout", post(session::timeout))
+        .route(
+            "/api/sessions",
+            get(owner::list).delete(owner::destroy_others),
+        )
+        .route("/api/sessions/{id}", axum::routing::delete(owner::destroy))
+}
+
+fn data_routes() -> Router<App> {
+    Router::new()
+        .route("/api/data", axum::routing::delete(data::clear))
+        .route("/api/data/{key}", get(data::get).put(data::put).delete(data::remove))
+        .route("/api/data/{key}/add", post(data::add))
+        // An empty key is a wrong key, not an unknown route.
+        .route("/api/data/", any(async || ApiError::BAD_REQUEST))
+        .route("/api/data//add", any(async || ApiError::BAD_REQUEST))
+}
+
+fn trial_routes() -> Router<App> {
+    Router::new()
+        .route("/api/slow", get(trial::slow_read))
+        .route("/api/slow/{key}", put(trial::slow_write))
+        .route("/api/status/{code}/{key}", put(trial::status))
+        .route("/api/panic/{key}", post(trial::panic))
+        .route("/api/stream/{key}", put(trial::stream))
+        .route("/api/status/{code}/", any(async || ApiError::BAD_REQUEST))
+        .route("/api/slow/", any(async || ApiError::BAD_REQUEST))
+        .route("/api/panic/", any(async || ApiError::BAD_REQUEST))
+        .route("/api/stream/", any(async || ApiError::BAD_REQUEST))
+        .route("/api/ws", get(ws::open))
+}
+
+fn operator_routes() -> Router<App> {
+    Router::new()
+        .route("/api/stats", get(operate::stats))
+        .route("/metrics", get(operate::metrics))
+        .route("/api/housekeeper/{job}", post(operate::run_job))
+}

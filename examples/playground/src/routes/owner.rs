@@ -1,0 +1,108 @@
+//! The signed-in owner's sessions.
+
+use axum::Json;
+use axum::extract::State;
+use cloakroom::{Owner, Session, SessionId, SessionManager};
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::answer::ApiError;
+use crate::app::App;
+use crate::extract::{Current, InPath};
+
+#[derive(Serialize)]
+pub(super) struct Row {
+    pub(super) id: SessionId,
+    pub(super) created_at: String,
+    pub(super) last_used_at: String,
+    pub(super) current: bool,
+}
+
+fn owner(session: &Session) -> Result<Owner, ApiError> {
+    session.owner().ok_or(ApiError::NO_OWNER)
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Current(session): Current,
+) -> Result<Json<Vec<Row>>, ApiError> {
+    rows(&app.manager, &session).await.map(Json)
+}
+
+/// The live sessions of the session's owner.
+pub(super) async fn rows(
+    manager: &SessionManager,
+    session: &Session,
+) -> Result<Vec<Row>, ApiError> {
+    let (manager, owner) = (manager.clone(), owner(session)?);
+    let sessions = apart(async move || manager.owned_by(&owner).await).await?;
+    let rows = sessions.into_iter().map(|info| Row {
+        id: info.id,
+        created_at: info.created_at.to_string(),
+        last_used_at: info.last_used_at.to_string(),
+        current: session.id() == Some(info.id),
+    });
+    Ok(rows.collect())
+}
+
+pub(super) async fn destroy(
+    State(app): State<App>,
+    InPath(id): InPath<String>,
+    Current(session): Current,
+) -> Result<StatusCode, ApiError> {
+    destroy_one(&app.manager, &session, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends one session of the owner. Ids of others look like ids that do not exist.
+pub(super) async fn destroy_one(
+    manager: &SessionManager,
+    session: &Session,
+    id: &str,
+) -> Result<(), ApiError> {
+    let id: SessionId = id.parse().map_err(|_| ApiError::NOT_FOUND)?;
+    if session.id() == Some(id) {
+        return Ok(session.destroy()?);
+    }
+    let owner = owner(session)?;
+    let theirs = manager
+        .get(id)
+        .await?
+        .is_some_and(|info| info.owner == Some(owner));
+    if theirs && manager.destroy(id).await? {
+        Ok(())
+    } else {
+        Err(ApiError::NOT_FOUND)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Destroyed {
+    destroyed: usize,
+}
+
+pub(super) async fn destroy_others(
+    State(app): State<App>,
+    Current(session): Current,
+) -> Result<Json<Destroyed>, ApiError> {
+    let destroyed = destroy_all_others(&app.manager, &session).await?;
+    Ok(Json(Destroyed { destroyed }))
+}
+
+pub(super) async fn destroy_all_others(
+    manager: &SessionManager,
+    session: &Session,
+) -> Result<usize, ApiError> {
+    let (manager, owner, this) = (manager.clone(), owner(session)?, session.id());
+    apart(async move || manager.destroy_owned_by(&owner, this).await).await
+}
+
+/// Runs this where it need not be `Send`: the compiler cannot prove it for the manager's futures
+/// over all sessions of an owner yet ("implementation of `Send` is not general enough").
+async fn apart<T: Send + 'static>(
+    work: impl AsyncFnOnce() -> Result<T, cloakroom::Error> + Send + 'static,
+) -> Result<T, ApiError> {
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
+    Ok(done.expect("the manager does not panic")?)
+}
