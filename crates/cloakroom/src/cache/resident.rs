@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::{Secret, SessionId, Stamp, Times, Timestamp};
@@ -22,6 +22,8 @@ pub(crate) struct Resident {
     id: SessionId,
     held: Mutex<Held>,
     users: AtomicU32,
+    /// A request is recording its use.
+    touching: AtomicBool,
     /// When the last use ended, in milliseconds.
     left_at: AtomicU64,
     /// Commits of one session on one node queue up instead of fighting. Reads never take it.
@@ -74,6 +76,7 @@ impl Resident {
                 sent_at,
             }),
             users: AtomicU32::new(0),
+            touching: AtomicBool::new(false),
             left_at: AtomicU64::new(seen.at.as_millis()),
             turn: futures_util::lock::Mutex::new(()),
             table,
@@ -164,6 +167,13 @@ impl Resident {
         }
     }
 
+    /// Whoever is given this may touch; nobody else until it is dropped.
+    pub(crate) fn claim_touch(&self) -> Option<TouchClaim<'_>> {
+        let taken = self.touching.swap(true, Ordering::AcqRel);
+        // Made only if it is given: dropping one ends the claim.
+        (!taken).then(|| TouchClaim(&self.touching))
+    }
+
     pub(crate) fn announce(&self, stamp: Stamp) {
         self.held().announced = Some(stamp);
     }
@@ -221,6 +231,15 @@ impl fmt::Debug for Resident {
         f.debug_struct("Resident")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+/// See [`Resident::claim_touch`].
+pub(crate) struct TouchClaim<'a>(&'a AtomicBool);
+
+impl Drop for TouchClaim<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

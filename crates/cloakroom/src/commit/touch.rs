@@ -11,7 +11,15 @@ use crate::transport::Refresh;
 /// Moves the deadline at the end of a request that has written nothing. A failure hurts nobody: the
 /// client was told nothing that is not so, and the stored deadline stands.
 pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> Done {
+    // Requests that came together record their use together; only where the idle timeout is to be
+    // exact does each of them write.
+    let claim = base.resident.claim_touch();
     let view = base.resident.view();
+    let times = &inner.config.times;
+    let exact = times.touch_interval_of(&view.snapshot.head).is_zero();
+    if !exact && (claim.is_none() || !inner.touch_is_due(base.resident.id(), &view, now)) {
+        return Done::Nothing;
+    }
     if view.snapshot.head.login_seq != base.login_seq {
         return Done::Nothing;
     }
@@ -37,7 +45,16 @@ pub(crate) async fn touch(
 ) -> Option<Times> {
     let id = resident.id();
     let login_seq = view.snapshot.head.login_seq;
-    for attempt in 0..2 {
+    // Forward only is no way back: a session past its deadline has ended, also if it is in use.
+    let mut in_doubt = view.times.is_due(now);
+    for _ in 0..2 {
+        if in_doubt {
+            let loaded = crate::resolve::current(inner, resident, now).await.ok()??;
+            if loaded.snapshot.head.login_seq != login_seq {
+                return None;
+            }
+            view.snapshot = Arc::clone(&loaded.snapshot);
+        }
         let deadline = inner.config.times.deadline(&view.snapshot.head, now);
         let expires_at = inner.config.times.expires_at(deadline);
         let times = Times {
@@ -52,14 +69,7 @@ pub(crate) async fn touch(
                 inner.events.tell(|| Event::Touched { id });
                 return Some(times);
             }
-            Ok(TouchOutcome::Moved(_)) if attempt == 0 => {
-                let loaded = crate::resolve::current(inner, resident, now).await.ok()??;
-                if loaded.snapshot.head.login_seq != login_seq {
-                    return None;
-                }
-                view.snapshot = Arc::clone(&loaded.snapshot);
-            }
-            Ok(TouchOutcome::Moved(_)) => {}
+            Ok(TouchOutcome::Moved(_)) => in_doubt = true,
             Ok(TouchOutcome::Ended | TouchOutcome::Gone) => {
                 inner.forget(id);
                 return None;

@@ -106,7 +106,8 @@ async fn evict_idle(inner: &Arc<Inner>, report: &mut Report) {
         }
         let view = resident.view();
         let left_at = resident.left_at();
-        if inner.config.cache.save_on_eviction && left_at > view.times.used_at {
+        let unsaved = left_at > view.times.used_at && !view.times.is_due(now);
+        if inner.config.cache.save_on_eviction && unsaved {
             // The exact last use goes to the store first. If it cannot, the session stays.
             if crate::commit::touch(inner, &resident, view, left_at)
                 .await
