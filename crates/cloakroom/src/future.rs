@@ -36,6 +36,8 @@ pin_project! {
                 if this.ready.take().is_some() {
                     cell.enter(Phase::Released);
                 }
+                // A handle may outlive the request; the use does not.
+                end_use(&cell, cell.inner.now());
             }
         }
     }
@@ -138,7 +140,7 @@ fn replaced<B: Default>(cell: &Cell, error: &Error) -> Response<B> {
 /// The last step: the head says what has become of the session, and the use ends.
 fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Response<B> {
     let inner = &cell.inner;
-    let in_use = {
+    {
         let mut state = cell.lock();
         let Some(state) = &mut *state else {
             return response;
@@ -155,21 +157,28 @@ fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Respons
             https: cell.https,
         };
         inner.transports.respond(response.headers_mut(), &answer);
-        state
-            .stored
-            .as_mut()
-            .and_then(|stored| stored.in_use.take().map(|use_| (use_, stored.id())))
-    };
+    }
     if cell.phase() != Phase::RolledBack {
         cell.enter(Phase::Released);
     }
+    end_use(cell, now);
+    response
+}
+
+/// Ends the use of the session, if it was in use; with the last one it may leave L1.
+fn end_use(cell: &Cell, now: Timestamp) {
+    let inner = &cell.inner;
+    let in_use = {
+        let mut state = cell.lock();
+        let stored = state.as_mut().and_then(|state| state.stored.as_mut());
+        stored.and_then(|stored| stored.in_use.take().map(|use_| (use_, stored.id())))
+    };
     if let Some((in_use, id)) = in_use
         && in_use.leave(now)
         && inner.config.cache.eviction == Eviction::OnExit
     {
         inner.l1.evict(id);
     }
-    response
 }
 
 /// The token that the head may carry: not if another request has renewed or signed in since, as

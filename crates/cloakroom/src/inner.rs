@@ -8,11 +8,14 @@ use cloakroom_core::{Clock, SessionId, Timestamp};
 use http::StatusCode;
 
 use crate::Session;
-use crate::cache::{Coherent, Flights, Generations, L1, Negative, Reader, View};
+use crate::cache::{
+    Coherent, Flights, Generations, InUse, L1, Negative, Reader, Resident, View,
+};
 use crate::config::Config;
 use crate::erased::Store;
 use crate::events::Events;
 use crate::housekeeper::Housekeeper;
+use crate::record::Head;
 use crate::stats::Stats;
 use crate::tasks::Tasks;
 use crate::transport::Transports;
@@ -106,6 +109,18 @@ impl Inner {
             epoch: self.coherent.epoch(),
             now,
         }
+    }
+
+    /// A request uses the session from here on. The use is counted first, so that the keep-alive
+    /// timer either counts it in its round or is woken.
+    pub(crate) fn use_session(&self, resident: &Arc<Resident>, head: &Head) -> InUse {
+        let in_use = InUse::new(resident);
+        if let Some(idle) = self.config.times.idle_of(head)
+            && self.shortest_idle.see(idle)
+        {
+            self.housekeeper.wake_keeper();
+        }
+        in_use
     }
 
     /// Runs the housekeeper if it does not run: one atomic load as a rule.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloakroom_core::{Due, SessionId, State as RecordState, Timestamp, Token};
 
-use crate::cache::{Found, InUse, Loaded, Resident, Seen, Tombstone, View};
+use crate::cache::{Found, Loaded, Resident, Seen, Tombstone, View};
 use crate::config::{OnUnreadable, TwoSessions};
 use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
@@ -96,13 +96,8 @@ fn admitted(
         view,
         origin,
     } = live;
-    if let Some(idle) = inner.config.times.idle_of(&view.snapshot.head)
-        && inner.shortest_idle.see(idle)
-    {
-        inner.housekeeper.wake_keeper();
-    }
     let stored = Stored {
-        in_use: Some(InUse::new(&resident)),
+        in_use: Some(inner.use_session(&resident, &view.snapshot.head)),
         resident,
         times: view.times,
         login_seq: view.snapshot.head.login_seq,

@@ -12,7 +12,7 @@ use cloakroom_core::{
     Digest, Stamp, State as RecordState, StoreError, StoreErrorKind, Times, Timestamp, Token,
 };
 
-use crate::cache::{InUse, Resident};
+use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::lifecycle::{Facts, Plan, plan};
 use crate::record::{EndReason, Snapshot};
@@ -165,7 +165,8 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
             // Whatever is not ended yet is for the next try to end.
             state.replaces = work.replaces.take();
         }
-        finish(inner, state, result, when)
+        let using = matches!(cell.phase(), Phase::Running | Phase::Sealed);
+        finish(inner, state, result, when, using)
     })
 }
 
@@ -202,6 +203,7 @@ fn finish(
     state: &mut State,
     result: Result<Done, Error>,
     when: When,
+    using: bool,
 ) -> Result<(), Error> {
     let log = state.pending.take();
     match result {
@@ -215,7 +217,7 @@ fn finish(
             }
             Ok(())
         }
-        Ok(Done::Stored(now)) => stored(state, now, when),
+        Ok(Done::Stored(now)) => stored(inner, state, now, using),
         Ok(Done::Ended) => {
             state.destroy = None;
             state.closed = Some(ErrorKind::Ended);
@@ -254,7 +256,7 @@ fn finish(
     }
 }
 
-fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
+fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Result<(), Error> {
     let NowStored {
         resident,
         snapshot,
@@ -269,13 +271,8 @@ fn stored(state: &mut State, now: NowStored, when: When) -> Result<(), Error> {
         (None, Some(kept)) => (kept.digest, kept.token.clone()),
         _ => (snapshot.head.digest, token.clone()),
     };
-    let in_use = match kept {
-        Some(Stored { in_use, .. }) if when != When::Late => {
-            in_use.or_else(|| (when == When::Head).then(|| InUse::new(&resident)))
-        }
-        _ if when != When::Late => Some(InUse::new(&resident)),
-        _ => None,
-    };
+    // Once the head is released, or the client has gone, nothing would end the use.
+    let in_use = using.then(|| inner.use_session(&resident, &snapshot.head));
     if let Some(token) = token {
         state.outgoing = Outgoing::Set(token);
     }
