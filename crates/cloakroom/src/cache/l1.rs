@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cloakroom_core::{Secret, SessionId};
 use dashmap::DashMap;
@@ -19,10 +19,28 @@ const OVERHEAD: usize = 600;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: DashMap<SessionId, Weak<Resident>, RandomState>,
+    /// With L1 off: the copies that requests have for themselves, several of a session perhaps.
+    private: Mutex<Private>,
     evictions: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Private {
+    copies: Vec<Weak<Resident>>,
+    /// The dropped ones are swept out when there are so many.
+    sweep_at: usize,
+}
+
 impl Table {
+    fn add_private(&self, resident: &Arc<Resident>) {
+        let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
+        if private.copies.len() >= private.sweep_at {
+            private.copies.retain(|copy| copy.strong_count() > 0);
+            private.sweep_at = private.copies.len() * 2 + 64;
+        }
+        private.copies.push(Arc::downgrade(resident));
+    }
+
     pub(super) fn forget(&self, id: SessionId) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
         // A new resident may have taken the place already.
@@ -99,7 +117,9 @@ impl L1 {
         refresh: impl FnOnce(&Resident) -> bool,
     ) -> Arc<Resident> {
         let Some(moka) = &self.moka else {
-            return Arc::new(Resident::new(id, view, Some(secret.clone()), None));
+            let resident = Arc::new(Resident::new(id, view, Some(secret.clone()), None));
+            self.table.add_private(&resident);
+            return resident;
         };
         // The entry's lock makes two concurrent fills agree on one resident.
         let resident = match self.table.entries.entry(id) {
@@ -148,11 +168,12 @@ impl L1 {
 
     /// All residents, for the housekeeper's passes.
     pub(crate) fn residents(&self) -> Vec<Arc<Resident>> {
-        self.table
-            .entries
-            .iter()
-            .filter_map(|entry| entry.value().upgrade())
-            .collect()
+        let table = &self.table;
+        let shared = table.entries.iter();
+        let mut all: Vec<_> = shared.filter_map(|entry| entry.value().upgrade()).collect();
+        let private = table.private.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(private.copies.iter().filter_map(Weak::upgrade));
+        all
     }
 
     /// moka has no thread of its own.

@@ -99,6 +99,9 @@ async fn evict_idle(inner: &Arc<Inner>, report: &mut Report) {
     let Eviction::Idle(idle) = inner.config.cache.eviction else {
         return;
     };
+    if !inner.l1.is_on() {
+        return;
+    }
     let now = inner.now();
     for resident in inner.l1.residents() {
         if resident.is_in_use() || now.since(resident.left_at()) < idle {
