@@ -36,3 +36,8 @@ pub use crate::clock::ManualClock;
 pub use crate::faulty::{Corruption, Counts, Faults, FaultyStore, Gate, Op};
 pub use crate::give_up::give_up_after;
 pub use crate::suite::{Backend, CaseFailed, Missing, run, run_case};
+
+/// The walk-through for store authors: its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/store-authors.md")]
+mod store_authors {}
