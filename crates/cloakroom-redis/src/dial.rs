@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloakroom_core::{StoreError, StoreErrorKind};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ErrorKind, IntoConnectionInfo,
     ProtocolVersion, RedisConnectionInfo, RedisError, TlsCertificates, Value,
@@ -148,13 +149,23 @@ impl Dialer {
         let info = addr
             .into_connection_info()?
             .set_redis_settings(settings)
-            // Otherwise small commands wait for the acknowledgement of the one before.
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+            .set_tcp_settings(tcp_settings());
         match &self.tls {
             None => Client::open(info),
             Some(certificates) => Client::build_with_tls(info, certificates.clone()),
         }
     }
+}
+
+fn tcp_settings() -> TcpSettings {
+    // An idle connection that a firewall has forgotten is noticed before a session needs it.
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(5));
+    // Otherwise small commands wait for the acknowledgement of the one before.
+    TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive)
 }
 
 /// Asks a server for its greeting.

@@ -52,6 +52,19 @@ impl Reply {
     }
 }
 
+/// Whether a script that answers so has written: it created, saved, touched or ended.
+pub(crate) fn has_written(value: &Value) -> bool {
+    match value {
+        Value::Array(parts) => match parts.first() {
+            Some(Value::BulkString(letter)) => {
+                matches!(letter.as_slice(), [b'C' | b'S' | b'T' | b'D'])
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// For a letter or a part that no script of ours sends.
 pub(crate) fn misunderstood() -> StoreError {
     StoreError::unavailable("the server sent a reply that none of our scripts gives")

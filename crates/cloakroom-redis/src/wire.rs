@@ -12,7 +12,7 @@ use crate::dial::{Dialer, Mode};
 use crate::fault::{Fault, Redirect};
 use crate::keys;
 use crate::options::{RedisOptions, Wait};
-use crate::reply::Reply;
+use crate::reply::{self, Reply};
 use crate::script::Call;
 use crate::server::{Link, Locate, Server};
 use crate::url::Topology;
@@ -212,7 +212,9 @@ async fn send(
     let value = values.next().ok_or_else(Fault::out_of_step)?;
     let value = value.extract_error().map_err(Fault::of)?;
     match (wait, values.next()) {
-        (Some(wait), Some(Value::Int(reached))) if reached < i64::from(wait.replicas) => {
+        (Some(wait), Some(Value::Int(reached)))
+            if reached < i64::from(wait.replicas) && reply::has_written(&value) =>
+        {
             let message = format!(
                 "the master has the write, but only {reached} of {} replicas confirmed it",
                 wait.replicas

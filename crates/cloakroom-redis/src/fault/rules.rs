@@ -49,6 +49,9 @@ const fn unreadable(sign: &'static str, message: &'static str) -> Rule {
     Rule::new(sign, StoreErrorKind::Corrupt, message)
 }
 
+const NO_PERMISSION: &str = "the user may not run a command, use a key or a channel that the store \
+                             needs: see the ACL in the documentation";
+
 /// By the code that a reply begins with.
 const CODES: &[Rule] = &[
     passing("LOADING", "the server is reading its data into memory"),
@@ -91,10 +94,7 @@ const CODES: &[Rule] = &[
     )
     .breaks(),
     refused("WRONGPASS", "the server refuses this user and password").breaks(),
-    refused(
-        "NOPERM",
-        "the user may not run a command, use a key or a channel that the store needs: see the ACL in the documentation",
-    ),
+    refused("NOPERM", NO_PERMISSION),
     refused(
         "DENIED",
         "the server is in protected mode: give it a password, or bind it to a private address",
@@ -118,10 +118,8 @@ const CODES: &[Rule] = &[
 /// Of the general code `ERR`, by a part of the text.
 const TEXTS: &[Rule] = &[
     // Inside a script NOPERM has no code of its own.
-    refused(
-        "The user executing the script",
-        "the user may not run a command, use a key or a channel that the store needs: see the ACL in the documentation",
-    ),
+    refused("The user executing the script", NO_PERMISSION),
+    refused("ACL failure in script", NO_PERMISSION),
     passing(
         "max number of clients",
         "the server has no room for more connections",
@@ -182,11 +180,14 @@ pub(super) fn judge(code: &str, text: &str, driver: ErrorKind) -> &'static Rule 
     })
 }
 
-/// A code that stands inside a text, as ` -CODE `.
+/// A code that stands inside a text, as `: CODE ` or `-CODE `.
 pub(super) fn code_in(text: &str) -> Option<&'static str> {
-    let found = CODES
-        .iter()
-        .find(|rule| text.contains(&format!("-{} ", rule.sign)));
+    let stands = |code| {
+        [": ", "-"]
+            .iter()
+            .any(|sign| text.contains(&format!("{sign}{code} ")))
+    };
+    let found = CODES.iter().find(|rule| stands(rule.sign));
     found.map(|rule| rule.sign)
 }
 
@@ -245,6 +246,10 @@ mod tests {
             "ERR The user executing the script can't publish to the channel",
             Rejected,
         ),
+        (
+            "ERR ACL failure in script: No permissions to access a channel",
+            Rejected,
+        ),
         ("NOPROTO unsupported protocol version", Rejected),
         (
             "CROSSSLOT Keys in request don't hash to the same slot",
@@ -263,11 +268,11 @@ mod tests {
         ),
         // As Redis 6.2 wraps them.
         (
-            "ERR Error running script (call to f_1): @user_script:2: -WRONGTYPE Operation against a key",
+            "ERR Error running script (call to f_1): @user_script:1: WRONGTYPE Operation against a key",
             Corrupt,
         ),
         (
-            "ERR Error running script (call to f_1): @user_script:9: -OOM command not allowed",
+            "ERR Error running script (call to f_1): @user_script:9: @user_script: 9: -OOM command not allowed",
             Unavailable,
         ),
     ];

@@ -2,8 +2,7 @@
 //!
 //! Each script that creates, saves or ends publishes a notice in the same step, on the node that
 //! has the key. A feed is subscribed on every master, so that no notice depends on the cluster's
-//! bus, which promises no delivery (notices that come over the bus as well are duplicates, and
-//! harmless). It proves itself by a question on each of these connections every 250 ms: replies and
+//! bus, which promises no delivery (what comes over the bus as well is a copy, and told once). It proves itself by a question on each of these connections every 250 ms: replies and
 //! notices come in one stream, so an answer means that all earlier notices have come too. No answer
 //! for a second, a lost connection, a new epoch of the cluster or another master ends it: the reader
 //! hears `Lost` at once, and `Live` when everything is subscribed anew.
@@ -12,10 +11,12 @@
 //! - `subscription`: the connections, and what ends them
 //! - `beat`: what is asked, and which answers are as expected
 //! - `notice`: the messages
+//! - `recent`: those that came lately, so that none is told twice
 
 mod beat;
 mod hub;
 pub(crate) mod notice;
+mod recent;
 mod subscription;
 
 pub(crate) use hub::Hub;

@@ -1,4 +1,5 @@
-//! The messages on the channel: a letter, the id, and for a write its stamp.
+//! The messages on the channel: a letter, the id, and the stamp of a write, or a number that tells one
+//! ending of this id from another.
 
 use cloakroom_core::{Change, SessionId, Stamp};
 
@@ -6,7 +7,16 @@ use crate::row::stamp_bytes;
 
 /// This record was written and has this stamp now.
 pub(crate) fn saved(id: SessionId, stamp: Stamp) -> [u8; 33] {
-    let mut message = [b'S'; 33];
+    message(b'S', id, stamp)
+}
+
+/// This session has ended.
+pub(crate) fn ended(id: SessionId) -> [u8; 33] {
+    message(b'E', id, Stamp::first())
+}
+
+fn message(letter: u8, id: SessionId, stamp: Stamp) -> [u8; 33] {
+    let mut message = [letter; 33];
     let (_, rest) = message.split_at_mut(1);
     let (to_id, to_stamp) = rest.split_at_mut(16);
     to_id.copy_from_slice(id.as_bytes());
@@ -14,29 +24,19 @@ pub(crate) fn saved(id: SessionId, stamp: Stamp) -> [u8; 33] {
     message
 }
 
-/// This session has ended.
-pub(crate) fn ended(id: SessionId) -> [u8; 17] {
-    let mut message = [b'E'; 17];
-    let (_, to_id) = message.split_at_mut(1);
-    to_id.copy_from_slice(id.as_bytes());
-    message
-}
-
 /// `None` for a message that is none of ours: then nobody knows what changed.
 pub(crate) fn read(message: &[u8]) -> Option<Change> {
     let (letter, rest) = message.split_first()?;
     let (id, rest) = rest.split_first_chunk::<16>()?;
+    let (version, nonce) = rest.split_first_chunk::<8>()?;
     let id = SessionId::from_bytes(*id);
-    match (letter, rest) {
-        (b'E', []) => Some(Change::Ended { id }),
-        (b'S', rest) => {
-            let (version, nonce) = rest.split_first_chunk::<8>()?;
-            let stamp = Stamp {
-                version: u64::from_be_bytes(*version),
-                nonce: u64::from_be_bytes(nonce.try_into().ok()?),
-            };
-            Some(Change::Saved { id, stamp })
-        }
+    let stamp = Stamp {
+        version: u64::from_be_bytes(*version),
+        nonce: u64::from_be_bytes(nonce.try_into().ok()?),
+    };
+    match letter {
+        b'E' => Some(Change::Ended { id }),
+        b'S' => Some(Change::Saved { id, stamp }),
         _ => None,
     }
 }
@@ -51,7 +51,19 @@ mod tests {
         assert_eq!(read(&saved(id, stamp)), Some(Change::Saved { id, stamp }));
         assert_eq!(read(&ended(id)), Some(Change::Ended { id }));
         let long = [saved(id, stamp).as_slice(), b"x"].concat();
-        for other in [&b""[..], b"E", b"hello, world, how are you", &long] {
+        assert_ne!(
+            ended(id),
+            ended(id),
+            "each ending is told, also of an id that came again"
+        );
+        let strange = [b"X", &ended(id)[1..]].concat();
+        for other in [
+            &b""[..],
+            b"E",
+            b"hello, world, how are you",
+            &long,
+            &strange,
+        ] {
             assert_eq!(read(other), None, "{other:?}");
         }
     }

@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::beat::{Answer, Beat};
 use super::hub::Hub;
 use super::notice;
+use super::recent::Recent;
 use crate::cluster::Haste;
 use crate::dial::Mode;
 use crate::fault::Fault;
@@ -35,6 +36,7 @@ type Pushes = mpsc::UnboundedSender<PushInfo>;
 pub(super) struct Subscription {
     posts: Vec<Post>,
     pushes: mpsc::UnboundedReceiver<PushInfo>,
+    recent: Recent,
     /// Of a cluster: changes when a command learnt of other masters.
     shape: Option<watch::Receiver<u64>>,
 }
@@ -112,6 +114,7 @@ impl Subscription {
         Ok(Self {
             posts,
             pushes,
+            recent: Recent::default(),
             shape,
         })
     }
@@ -123,7 +126,7 @@ impl Subscription {
         let mut answers = FuturesUnordered::new();
         loop {
             tokio::select! {
-                push = self.pushes.recv() => match push.as_ref().and_then(read) {
+                push = self.pushes.recv() => match push.as_ref().and_then(|push| read(push, &mut self.recent)) {
                     Some(Heard::Told(change)) => {
                         if !hub.tell(change) {
                             return Ended::Unheard;
@@ -225,10 +228,11 @@ enum Heard {
 }
 
 /// `None` for the end of a connection.
-fn read(push: &PushInfo) -> Option<Heard> {
+fn read(push: &PushInfo, recent: &mut Recent) -> Option<Heard> {
     match push.kind {
         PushKind::Disconnection => None,
         PushKind::Message => Some(match push.data.as_slice() {
+            [_, Value::BulkString(message)] if !recent.is_first(message) => Heard::Nothing,
             [_, Value::BulkString(message)] => match notice::read(message) {
                 Some(change) => Heard::Told(change),
                 // Somebody else writes on our channel, perhaps a later release: be careful.

@@ -56,10 +56,11 @@ async fn password() {
 }
 
 /// As the documentation of the crate says.
-const ACL: &str = "on >hunter2 ~cloakroom:* &cloakroom:* -@all +@connection +@scripting +get +set \
-                   +getrange +setrange +del +persist +pexpireat +time +publish +subscribe \
-                   +zadd +zrem +zscore +zrange +zrangebyscore +zrangebylex +wait +info \
-                   +config|get +cluster|slots +cluster|info";
+const ACL: &str = "on >hunter2 ~cloakroom:* resetchannels &cloakroom:* -@all \
+                   +hello +auth +select +client|tracking +eval +evalsha +subscribe +publish \
+                   +get +getrange +set +setrange +del +persist +pexpireat +time \
+                   +zadd +zrem +zscore +zrange +zrangebyscore +zrangebylex \
+                   +wait +info +config|get +cluster|slots +cluster|info";
 
 async fn acl() {
     let server = server();

@@ -57,6 +57,7 @@ async fn on_request() {
     hears(&mut feed, Change::Live).await;
     let (id, first) = (new_id(), record());
     store.create(id, &first).await.unwrap();
+    in_step(&mut Admin::of(group.master()).await).await;
     let mut admin = Admin::of(group.sentinel()).await;
     // It wants to have heard of the replica lately.
     while admin

@@ -204,3 +204,19 @@ where
     }
     attempt().await.expect("it heals")
 }
+
+/// Waits until a master's replica has all its writes: replication is asynchronous.
+pub(crate) async fn in_step(master: &mut Admin) {
+    loop {
+        let info: String = master.run("INFO replication").await;
+        let field = |name: &str| {
+            let (_, rest) = info.split_once(name)?;
+            rest.split([',', '\r']).next()
+        };
+        let (ours, theirs) = (field("master_repl_offset:"), field(",offset="));
+        if ours.is_some() && ours == theirs {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
