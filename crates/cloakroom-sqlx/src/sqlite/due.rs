@@ -46,7 +46,11 @@ impl Expire<'_> {
                 .fetch_all(connection)
                 .await?),
             Due::Ids(ids) => {
-                let mut rows = Vec::new();
+                // One that is named twice is ended once.
+                let mut ids = ids.to_vec();
+                ids.sort_unstable();
+                ids.dedup();
+                let mut rows = Vec::with_capacity(ids.len());
                 for id in ids {
                     let found = sqlx::query(self.sql.due_id.clone())
                         .bind(millis(self.now))

@@ -12,6 +12,9 @@ pub(super) struct Feeds(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     senders: Vec<ChangeSender>,
+    /// There is one reader, and it was never told of another nor of a break: it knows all changes
+    /// by itself.
+    alone: bool,
     /// A write was given up while it was on its way: its notice is missing. The number goes up
     /// with each, so that an operation knows whether it began after the last of them.
     given_up: u64,
@@ -25,7 +28,8 @@ impl Feeds {
         let (sender, feed) = ChangeFeed::channel(CAPACITY);
         let mut state = self.state();
         state.senders.retain(|sender| !sender.is_closed());
-        sender.set_sole(state.senders.is_empty());
+        state.alone = state.senders.is_empty();
+        sender.set_sole(state.alone);
         for other in &state.senders {
             other.set_sole(false);
         }
@@ -72,7 +76,7 @@ impl Pending<'_> {
     pub(super) fn settle(mut self, changes: impl IntoIterator<Item = Change>) {
         self.open = false;
         let mut state = self.feeds.state();
-        if state.senders.len() > 1 {
+        if !state.alone {
             for change in changes {
                 Feeds::tell(&mut state, change);
             }
@@ -91,6 +95,11 @@ impl Drop for Pending<'_> {
         if self.open {
             let mut state = self.feeds.state();
             state.given_up += 1;
+            // Whoever was alone does not know this change, so it needs the notices from now on.
+            state.alone = false;
+            for sender in &state.senders {
+                sender.set_sole(false);
+            }
             Feeds::tell(&mut state, Change::Lost);
         }
     }
@@ -127,7 +136,12 @@ mod tests {
         let mut feed = feeds.subscribe();
         assert_eq!(feed.next().await, Some(Change::Live));
         let earlier = feeds.begin();
+        assert!(feed.sole().get());
         drop(feeds.begin());
+        assert!(
+            !feed.sole().get(),
+            "it cannot know what became of that write"
+        );
         assert_eq!(feed.next().await, Some(Change::Lost));
         earlier.settle([]);
         let mut late = feeds.subscribe();

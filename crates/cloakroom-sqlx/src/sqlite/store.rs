@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::{
-    Capabilities, Change, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Record, SaveOutcome,
-    SessionId, SessionStore, Stamp, StoreError, StoreErrorKind, Times, Timestamp, TouchOutcome,
+    Capabilities, Change, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Reach, Record,
+    SaveOutcome, SessionId, SessionStore, Stamp, StoreError, StoreErrorKind, Times, Timestamp,
+    TouchOutcome,
 };
 use sqlx::sqlite::SqliteConnection;
 
@@ -108,6 +109,11 @@ impl SqliteStore {
             capabilities: Capabilities {
                 durable: !options.in_memory,
                 exclusive: options.single(),
+                reach: if options.single() {
+                    Reach::Changes
+                } else {
+                    Reach::None
+                },
                 ..Capabilities::default()
             },
             feeds: options.single().then(Feeds::default),
