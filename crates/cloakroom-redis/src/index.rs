@@ -4,11 +4,13 @@
 //! be written as one. The entry goes first; a row without one never exists. An entry without a row
 //! is harmless: `owned_by` is a superset.
 //!
-//! Entries go by themselves, without any expiry event: each has a time until which it is kept (its
-//! score), which the row repeats. That time lies one lifetime of the session further ahead than
-//! the row's own `expires_at`, so that only a session which has been used for that long has to
-//! renew its entry: then, and when the owner changes, a save or touch is refused by its script,
-//! the entry is made, and the call is sent again with the new score.
+//! An index is one sorted set of equal scores, so in the order of its members: each is a session's id
+//! and, in eight more bytes, until when the entry is kept, which the row repeats. The key expires with
+//! the furthest of them, and what is met past its time is removed: no expiry event is needed. That
+//! time lies one lifetime of the session further ahead than the row's own `expires_at`, so that
+//! only a session which has been used for that long has to renew its entry: then, and when the owner
+//! changes, a save or touch is refused by its script, the entry is made, and the call is sent
+//! again with the entry's new time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +21,7 @@ use crate::reply::misunderstood;
 use crate::script::{self, Call};
 use crate::wire::Wire;
 
-/// From here on a score means "never": no time is that late, and a double still counts by ones.
+/// From here on it means "never": no time is that late, and a double still counts by ones.
 const NEVER: u64 = 1 << 52;
 
 /// Until when the entry of a session with these times is to be kept.
@@ -34,7 +36,7 @@ fn wanted(times: Times) -> u64 {
     })
 }
 
-/// Makes or renews the entry and returns its score.
+/// Makes or renews the entry and returns until when it is kept.
 pub(crate) async fn insert(
     wire: &Wire,
     keys: &Keys,
@@ -42,30 +44,26 @@ pub(crate) async fn insert(
     owner: &Owner,
     times: Times,
 ) -> Result<u64, StoreError> {
-    let score = wanted(times).to_string();
+    let wanted = wanted(times).to_string();
     let call = Call {
         script: &script::INDEX,
-        keys: &keys.index(owner),
-        args: &[id.as_bytes(), score.as_bytes()],
+        key: &keys.index(owner),
+        args: &[id.as_bytes(), wanted.as_bytes()],
         repeatable: false,
     };
     let mut reply = wire.run(&call).await?;
-    let score = reply.bytes()?;
-    std::str::from_utf8(&score)
-        .ok()
-        .and_then(|score| score.parse().ok())
-        .ok_or_else(misunderstood)
+    let kept = <[u8; 8]>::try_from(reply.bytes()?).map_err(|_| misunderstood())?;
+    Ok(u64::from_be_bytes(kept))
 }
 
-/// Removes the entry that has this score; one that was made again since stays.
+/// Removes the entry that is kept until then; one that was made again since stays.
 ///
 /// Best effort: what is left behind points nowhere and goes by itself.
-pub(crate) async fn remove(wire: &Wire, keys: &Keys, id: SessionId, owner: &Owner, score: u64) {
-    let score = score.to_string();
+pub(crate) async fn remove(wire: &Wire, keys: &Keys, id: SessionId, owner: &Owner, kept: u64) {
     let call = Call {
         script: &script::UNINDEX,
-        keys: &keys.index(owner),
-        args: &[id.as_bytes(), score.as_bytes()],
+        key: &keys.index(owner),
+        args: &[id.as_bytes(), &kept.to_be_bytes()],
         repeatable: false,
     };
     if let Err(error) = wire.run(&call).await {
@@ -85,12 +83,12 @@ pub(crate) async fn list(
     }
     let after = match page.after {
         None => b"-".to_vec(),
-        Some(id) => [b"(", id.as_bytes().as_slice()].concat(),
+        Some(id) => [b"(", id.as_bytes().as_slice(), &[0xff; 8]].concat(),
     };
     let limit = page.limit.min(1_000_000).to_string();
     let call = Call {
         script: &script::OWNED,
-        keys: &keys.index(owner),
+        key: &keys.index(owner),
         args: &[owner.as_str().as_bytes(), &after, limit.as_bytes()],
         repeatable: true,
     };

@@ -51,7 +51,7 @@ impl Inner {
         self.hub.start_if_asked();
         let call = Call {
             script,
-            keys: &[self.keys.row(id)],
+            key: &self.keys.row(id),
             args,
             repeatable,
         };
@@ -73,8 +73,8 @@ impl Inner {
         index::insert(&self.wire, &self.keys, id, owner, times).await
     }
 
-    pub(crate) async fn unindex(&self, id: SessionId, owner: &Owner, score: u64) {
-        index::remove(&self.wire, &self.keys, id, owner, score).await;
+    pub(crate) async fn unindex(&self, id: SessionId, owner: &Owner, kept: u64) {
+        index::remove(&self.wire, &self.keys, id, owner, kept).await;
     }
 
     /// One attempt to save; `None` if the owner's index has to be written first.
@@ -101,9 +101,9 @@ impl Inner {
         match reply.letter {
             b'S' => {
                 self.seen.note(id, record.owner.as_ref());
-                let (had, score) = (reply.bytes()?, reply.bytes()?);
-                if let (Some(owner), Some(score)) = (former(&had), number(&score)) {
-                    self.unindex(id, &owner, score).await;
+                let (had, kept) = (reply.bytes()?, reply.bytes()?);
+                if let (Some(owner), Some(kept)) = (former(&had), number(&kept)) {
+                    self.unindex(id, &owner, kept).await;
                 }
                 Ok(Some(SaveOutcome::Saved))
             }
@@ -129,14 +129,14 @@ impl Inner {
         indexed: Option<u64>,
     ) -> Result<Result<TouchOutcome, Owner>, StoreError> {
         let until = expires(times);
-        let score = indexed.map(u64::to_be_bytes);
-        let score: &[u8] = score.as_ref().map_or(b"", |score| score.as_slice());
+        let kept = indexed.map(u64::to_be_bytes);
+        let kept: &[u8] = kept.as_ref().map_or(b"", |kept| kept.as_slice());
         let args: [&[u8]; 5] = [
             id.as_bytes(),
             &row::stamp_bytes(expected),
             &row::times_bytes(times),
             until.as_bytes(),
-            score,
+            kept,
         ];
         let mut reply = self.run(&script::TOUCH, false, id, &args).await?;
         match reply.letter {

@@ -20,7 +20,7 @@
 //! | key | what | how long |
 //! |---|---|---|
 //! | `cloakroom:<session id>` | a session: one string of 77 bytes, the owner, head and body | until its `expires_at`, by native expiry |
-//! | `cloakroom:owner:{<owner>}:ids` and `:until` | the sessions of an owner | until the last of them has lapsed |
+//! | `cloakroom:owner:<owner>` | the sessions of an owner | until the last of them has lapsed |
 //!
 //! and the channel `cloakroom:changes` (`cloakroom:changes:<n>` in database n). A session with
 //! 100 bytes of payload takes about 330 bytes of a server's memory, an owner's entry about 80 to 250 more.
@@ -40,7 +40,7 @@
 //! ACL SETUSER app on >password ~cloakroom:* resetchannels &cloakroom:* -@all
 //!     +hello +auth +select +client|tracking +eval +evalsha +subscribe +publish
 //!     +get +getrange +set +setrange +del +persist +pexpireat +time
-//!     +zadd +zrem +zscore +zrange +zrangebyscore +zrangebylex
+//!     +exists +pttl +zadd +zrem +zcard +zrange +zrangebylex +zrandmember
 //!     +wait +info +config|get +cluster|slots +cluster|info
 //! ```
 //!

@@ -7,7 +7,7 @@
 //! | 4..20 | the id: a value tells whose it is |
 //! | 20..28, 28..36 | version, nonce |
 //! | 36..44, 44..52, 52..60 | `used_at`, `deadline`, `expires_at` in ms; all ones: never |
-//! | 60..68 | score of the entry in the owner's index; 0: none |
+//! | 60..68 | until when the entry in the owner's index is kept; 0: there is none |
 //! | 68, 69..73, 73..77 | lengths of owner, head, body |
 //! | 77.. | owner, head, body |
 //!
@@ -31,7 +31,7 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) record: Record,
-    /// Score of the owner's index entry; 0: none.
+    /// Until when the owner's index entry is kept; 0: there is none.
     pub(crate) indexed: u64,
 }
 

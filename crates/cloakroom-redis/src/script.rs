@@ -1,4 +1,4 @@
-//! The scripts. Each has one slot's keys, and each reply begins with a letter and repeats what was
+//! The scripts. Each has one key, and each reply begins with a letter and repeats what was
 //! asked for, so that a reply which belongs to another request is noticed.
 
 use std::sync::LazyLock;
@@ -43,8 +43,7 @@ impl Script {
 /// One run of a script.
 pub(crate) struct Call<'a> {
     pub(crate) script: &'static Script,
-    /// All in one slot.
-    pub(crate) keys: &'a [String],
+    pub(crate) key: &'a str,
     /// The first one is what the reply must repeat.
     pub(crate) args: &'a [&'a [u8]],
     /// Whether it may be sent again after a failure that leaves open what happened.
@@ -64,10 +63,7 @@ impl Call<'_> {
 
     fn command(&self, name: &str, script: &str) -> Cmd {
         let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len());
-        for key in self.keys {
-            command.arg(key);
-        }
+        command.arg(script).arg(1).arg(self.key);
         for arg in self.args {
             command.arg(*arg);
         }

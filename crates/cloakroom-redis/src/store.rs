@@ -148,7 +148,7 @@ impl SessionStore for RedisStore {
             if let Some(outcome) = this.try_save(id, record, expected, indexed).await? {
                 return Ok(outcome);
             }
-            // Asked for once at most: with a score at hand the script does not ask.
+            // Asked for once at most: with an entry at hand the script does not ask.
             let (Some(owner), None) = (&record.owner, indexed) else {
                 return Err(misunderstood());
             };

@@ -86,7 +86,7 @@ impl Wire {
     }
 
     async fn attempts(&self, call: &Call<'_>, in_use: &mut InUse) -> Result<Reply, Fault> {
-        let slot = call.keys.first().map_or(0, |key| keys::slot(key));
+        let slot = keys::slot(call.key);
         let (mut redirects, mut retries) = (REDIRECTS, self.read_retries);
         let mut pause = PAUSE;
         let mut directed = None;

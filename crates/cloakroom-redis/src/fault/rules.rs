@@ -107,7 +107,7 @@ const CODES: &[Rule] = &[
     .breaks(),
     refused(
         "CROSSSLOT",
-        "a proxy or server does not accept the owner index's two keys",
+        "a proxy or server takes a script with one key for one with several",
     ),
     unreadable(
         "WRONGTYPE",

@@ -1,9 +1,25 @@
--- KEYS ids, until. ARGV owner, '-' or '(' .. id, limit.
+-- KEYS index. ARGV owner, '-' or '(' and the last member that is not wanted, limit.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local dead = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now), 'LIMIT', 0, 200)
-if #dead > 0 then
-  redis.call('ZREM', KEYS[2], unpack(dead))
-  redis.call('ZREM', KEYS[1], unpack(dead))
+local page, after, limit = {}, ARGV[2], tonumber(ARGV[3])
+-- What is found dead goes, and its place in the page is filled: a short page means the end.
+while #page < limit do
+  local wanted = limit - #page
+  local members = redis.call('ZRANGEBYLEX', KEYS[1], after, '+', 'LIMIT', 0, wanted)
+  for _, member in ipairs(members) do
+    local kept = 0
+    for i = 17, 24 do
+      kept = kept * 256 + (string.byte(member, i) or 0)
+    end
+    if kept <= now then
+      redis.call('ZREM', KEYS[1], member)
+    else
+      page[#page + 1] = string.sub(member, 1, 16)
+    end
+    after = '(' .. member
+  end
+  if #members < wanted then
+    break
+  end
 end
-return {'O', ARGV[1], redis.call('ZRANGEBYLEX', KEYS[1], ARGV[2], '+', 'LIMIT', 0, ARGV[3])}
+return {'O', ARGV[1], page}

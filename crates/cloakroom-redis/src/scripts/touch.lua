@@ -1,5 +1,5 @@
 -- KEYS row. ARGV id, expected stamp, used_at + deadline + expires_at as 24 bytes, expires_at in ms
--- or '', index score as 8 bytes if an entry was just made, else ''. Publishes nothing.
+-- or '', the index entry's time as 8 bytes if one was just made, else ''. Publishes nothing.
 local function later(a, b)
   for i = 1, 8 do
     local x, y = string.byte(a, i), string.byte(b, i)

@@ -59,7 +59,7 @@ async fn password() {
 const ACL: &str = "on >hunter2 ~cloakroom:* resetchannels &cloakroom:* -@all \
                    +hello +auth +select +client|tracking +eval +evalsha +subscribe +publish \
                    +get +getrange +set +setrange +del +persist +pexpireat +time \
-                   +zadd +zrem +zscore +zrange +zrangebyscore +zrangebylex \
+                   +exists +pttl +zadd +zrem +zcard +zrange +zrangebylex +zrandmember \
                    +wait +info +config|get +cluster|slots +cluster|info";
 
 async fn acl() {

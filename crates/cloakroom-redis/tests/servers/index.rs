@@ -22,13 +22,19 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The entries of one owner, and until when they are kept.
-const SCORES: &str = "ZRANGE cloakroom:owner:{ada}:until 0 -1 WITHSCORES";
-
 const ALL: Page = Page {
     after: None,
     limit: 1000,
 };
+
+/// Until when the only entry of ada's index is kept.
+async fn kept_until(admin: &mut Admin) -> u64 {
+    let members: Vec<Vec<u8>> = admin.run("ZRANGE cloakroom:owner:ada 0 -1").await;
+    let [member] = members.as_slice() else {
+        panic!("one entry: {members:?}");
+    };
+    u64::from_be_bytes(member[16..].try_into().unwrap())
+}
 
 async fn list(store: &RedisStore, name: &str) -> Vec<SessionId> {
     store.owned_by(&owner(name), ALL).await.unwrap()
@@ -59,45 +65,56 @@ async fn come_and_go() {
 async fn expires() {
     let server = server();
     let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
-    let keys = ["cloakroom:owner:{ada}:ids", "cloakroom:owner:{ada}:until"];
+    let index = "PTTL cloakroom:owner:ada";
     let (near, mut far) = (owned("ada"), owned("ada"));
     store.create(new_id(), &near).await.unwrap();
     far.times.expires_at = Some(now() + HOUR * 10);
     store.create(new_id(), &far).await.unwrap();
     store.create(new_id(), &near).await.unwrap();
-    for key in keys {
-        let left: i64 = admin.run(&format!("PTTL {key}")).await;
-        let hours = left / 3_600_000;
-        assert!(
-            (19..=20).contains(&hours),
-            "one lifetime more than the furthest row: {left}"
-        );
-    }
+    // One lifetime more than the furthest row.
+    let left: i64 = admin.run(index).await;
+    assert!((19..=20).contains(&(left / 3_600_000)), "{left}");
     let mut endless = owned("ada");
     endless.times.expires_at = None;
     let id = new_id();
     store.create(id, &endless).await.unwrap();
-    assert_eq!(admin.run::<i64>(&format!("PTTL {}", keys[0])).await, -1);
+    assert_eq!(admin.run::<i64>(index).await, -1);
     // Saved and touched without end: no entry to renew.
     let second = next(&endless);
     store.save(id, &second, endless.stamp).await.unwrap();
     let touched = store.touch(id, second.stamp, second.times).await.unwrap();
     assert_eq!(touched, TouchOutcome::Touched);
+    // Without it the index expires again.
+    store.end(id, None).await.unwrap();
+    let left: i64 = admin.run(index).await;
+    assert!((19..=20).contains(&(left / 3_600_000)), "{left}");
 }
 
 async fn trimmed() {
     let server = server();
-    let store = connect(&server).await;
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
     let mut short = owned("ada");
-    short.times.expires_at = Some(now() + Duration::from_millis(60));
-    for _ in 0..3 {
+    short.times.expires_at = Some(now() + Duration::from_millis(500));
+    for _ in 0..30 {
         store.create(new_id(), &short).await.unwrap();
     }
     let kept = new_id();
     store.create(kept, &owned("ada")).await.unwrap();
-    while list(&store, "ada").await != [kept] {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    tokio::time::sleep(Duration::from_millis(1050)).await; // twice the lifetime
+    // By whoever makes an entry, a few at a time...
+    let size = "ZCARD cloakroom:owner:ada";
+    let before: u64 = admin.run(size).await;
+    store.create(kept, &owned("ada")).await.unwrap();
+    let after: u64 = admin.run(size).await;
+    assert!(before > 20 && after < before, "{before} {after}");
+    // ...and by whoever reads: a page is filled up with the living.
+    let page = Page {
+        after: None,
+        limit: 1,
+    };
+    assert_eq!(store.owned_by(&owner("ada"), page).await.unwrap(), [kept]);
+    assert_eq!(list(&store, "ada").await, [kept]);
+    assert_eq!(admin.run::<u64>(size).await, 1);
 }
 
 async fn renewed() {
@@ -105,14 +122,14 @@ async fn renewed() {
     let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
     let (id, mut current) = (new_id(), owned("ada"));
     store.create(id, &current).await.unwrap();
-    let mut until = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+    let mut until = kept_until(&mut admin).await;
     for hours in [3, 90] {
         let mut times = current.times;
         times.used_at = times.used_at + HOUR * hours;
         times.expires_at = times.expires_at.map(|at| at + HOUR * hours);
         let touched = store.touch(id, current.stamp, times).await.unwrap();
         assert_eq!(touched, TouchOutcome::Touched);
-        let renewed = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+        let renewed = kept_until(&mut admin).await;
         assert!(renewed > until, "{renewed} {until}");
         until = renewed;
         let mut longer = next(&current);
@@ -120,17 +137,14 @@ async fn renewed() {
         longer.times.expires_at = times.expires_at.map(|at| at + HOUR * hours * 8);
         let saved = store.save(id, &longer, current.stamp).await.unwrap();
         assert_eq!(saved, SaveOutcome::Saved);
-        let renewed = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+        let renewed = kept_until(&mut admin).await;
         assert!(renewed > until, "{renewed} {until}");
         until = renewed;
         current = longer;
     }
     // The row knows its entry: it is taken away with the session.
     store.end(id, None).await.unwrap();
-    assert_eq!(
-        admin.run::<u64>("EXISTS cloakroom:owner:{ada}:ids").await,
-        0
-    );
+    assert_eq!(admin.run::<u64>("EXISTS cloakroom:owner:ada").await, 0);
 }
 
 async fn pages() {
@@ -165,11 +179,11 @@ async fn made_again() {
     let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
     let (id, first) = (new_id(), owned("ada"));
     store.create(id, &first).await.unwrap();
-    let old = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
+    let old = kept_until(&mut admin).await;
     // A second creation is refused, but its entry went first.
     store.create(id, &first).await.unwrap();
-    let new = admin.run::<Vec<(Vec<u8>, f64)>>(SCORES).await[0].1;
-    assert!(new > old, "every entry has a score of its own");
+    let new = kept_until(&mut admin).await;
+    assert!(new > old, "every entry has a time of its own");
     store.end(id, None).await.unwrap();
     assert_eq!(
         list(&store, "ada").await,

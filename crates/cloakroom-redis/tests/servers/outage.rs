@@ -190,6 +190,7 @@ async fn wait() {
         SaveOutcome::Conflict(current) => assert_eq!(current, second),
         other => panic!("{other:?}"),
     }
+    in_step(&mut Admin::of(&master).await).await;
     let third = next(&second);
     let saved = store.save(id, &third, second.stamp).await;
     assert_eq!(saved.unwrap(), SaveOutcome::Saved);
