@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::options::{self, Invocation, Options};
 use crate::server::{Server, StopSignal};
+use crate::store::Opened;
 use crate::{routes, sessions, store};
 
 /// An error at start: one line, which becomes exit status 2.
@@ -87,7 +88,10 @@ fn invoke(invocation: Invocation) -> Result<(), StartError> {
 
 async fn serve(options: Options) -> Result<(), StartError> {
     let journal = crate::journal::Journal::shared();
-    let builder = store::open(&options).await?;
+    let Opened {
+        builder,
+        connections,
+    } = store::open(&options).await?;
     let sessions = sessions::layer(builder, &options, &journal)?;
     let listener = TcpListener::bind(options.listen)
         .await
@@ -115,6 +119,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     .run(stop)
     .await;
     let report = sessions.manager().shutdown().await;
+    connections.close().await;
     tracing::info!(?report, "stopped");
     Ok(())
 }

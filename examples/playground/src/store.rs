@@ -1,36 +1,106 @@
 //! Opens the store that `--store` names.
 
-use cloakroom::{MemoryStore, SessionLayer, SessionLayerBuilder};
+use cloakroom::{Coherence, MemoryStore, SessionLayer, SessionLayerBuilder, SessionStore};
+use cloakroom_redis::RedisStore;
+use cloakroom_sqlx::{MySqlStore, PostgresStore, SqliteOptions, SqliteStore};
 
 use crate::options::Options;
 use crate::start::StartError;
 
 /// What `--store` takes.
-pub(crate) const ALLOWED: &str = "memory:";
+pub(crate) const ALLOWED: &str = "memory:, sqlite:PATH, postgres://..., mysql://..., redis://..., \
+                                  redis+cluster://a,b,c, redis+sentinel://.../NAME";
 
-/// The store without the option.
-pub(crate) const DEFAULT: &str = "memory:";
+/// The store without the option: a file in the working directory.
+pub(crate) const DEFAULT: &str = "sqlite:cloakroom.sqlite";
 
-/// Opens the store; a missing database file or table is made.
-#[expect(clippy::unused_async, reason = "the stores to come connect here")]
-pub(crate) async fn open(options: &Options) -> Result<SessionLayerBuilder, StartError> {
+/// An opened store: the layer to be built on it, and what is to be closed in the end.
+pub(crate) struct Opened {
+    pub(crate) builder: SessionLayerBuilder,
+    pub(crate) connections: Connections,
+}
+
+/// Connections to be closed when the layer has shut down.
+pub(crate) enum Connections {
+    /// They close by themselves.
+    None,
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+    MySql(MySqlStore),
+}
+
+impl Connections {
+    pub(crate) async fn close(self) {
+        match self {
+            Self::None => {}
+            Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close().await,
+            Self::MySql(store) => store.close().await,
+        }
+    }
+}
+
+/// Opens the store; a missing database file is made, and tables are created or upgraded.
+pub(crate) async fn open(options: &Options) -> Result<Opened, StartError> {
+    let url = options.store.as_str();
+    let shown = without_password(url);
     if let Some(l2) = options.l2.as_deref().filter(|l2| *l2 != "none") {
         let l2 = without_password(l2);
         return Err(StartError::new(format!(
             "--l2 {l2:?} is not built in; allowed: none"
         )));
     }
-    match options.store.split_once(':') {
-        Some(("memory", "")) => Ok(SessionLayer::builder(MemoryStore::new())),
-        Some(("memory", _)) => Err(StartError::new(format!(
-            "--store {:?}: nothing may follow memory:",
-            options.store
-        ))),
-        _ => Err(StartError::new(format!(
-            "--store {:?} is not built in; allowed: {ALLOWED}",
-            without_password(&options.store)
-        ))),
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let opened = match scheme {
+        "memory" if url == "memory:" => Ok(Opened::new(MemoryStore::new(), Connections::None)),
+        "sqlite" if url != "sqlite:" => sqlite(url, options).await,
+        "postgres" | "postgresql" => postgres(url).await,
+        "mysql" | "mariadb" => mysql(url).await,
+        "redis" | "rediss" | "redis+cluster" | "rediss+cluster" | "redis+sentinel"
+        | "rediss+sentinel" => RedisStore::connect(url)
+            .await
+            .map(|store| Opened::new(store, Connections::None)),
+        _ => {
+            return Err(StartError::new(format!(
+                "--store {shown:?} is not allowed; allowed: {ALLOWED}"
+            )));
+        }
+    };
+    opened.map_err(|error| StartError::caused_by(&format!("--store {shown:?}"), &error))
+}
+
+impl Opened {
+    fn new(store: impl SessionStore, connections: Connections) -> Self {
+        Self {
+            builder: SessionLayer::builder(store),
+            connections,
+        }
     }
+}
+
+type Opening = Result<Opened, cloakroom::StoreError>;
+
+/// Who wants to be the only one locks the file.
+async fn sqlite(url: &str, options: &Options) -> Opening {
+    let exclusive = options.coherence == Some(Coherence::Exclusive);
+    let store = SqliteOptions::from_url(url)?
+        .exclusive(exclusive)
+        .open()
+        .await?;
+    store.migrate().await?;
+    Ok(Opened::new(store.clone(), Connections::Sqlite(store)))
+}
+
+async fn postgres(url: &str) -> Opening {
+    let store = PostgresStore::connect(url).await?;
+    store.migrate().await?;
+    Ok(Opened::new(store.clone(), Connections::Postgres(store)))
+}
+
+async fn mysql(url: &str) -> Opening {
+    let store = MySqlStore::connect(url).await?;
+    store.migrate().await?;
+    Ok(Opened::new(store.clone(), Connections::MySql(store)))
 }
 
 /// A URL for messages: what stands before an `@` is left out, since it may hold a password.
