@@ -202,7 +202,7 @@ impl SessionManager {
 
     /// Whether this node holds a copy; asks no store. Jetty's `contains`.
     pub fn is_cached(&self, id: SessionId) -> bool {
-        self.inner.l1.find(id).is_some()
+        self.inner.l1.contains(id)
     }
 
     /// Whether the session lives: asks the store. Jetty's `exists`.

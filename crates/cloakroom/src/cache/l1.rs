@@ -91,15 +91,22 @@ impl L1 {
     }
 
     /// The copy of a session. Hits look in moka only; a miss asks the table, which knows those that
-    /// were evicted while in use.
+    /// were evicted while in use. An evicted one that is not in use is a miss, though moka may keep
+    /// it until its next maintenance, or until other threads have moved on.
     pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Resident>> {
         let moka = self.moka.as_ref()?;
         if let Some(resident) = moka.get(&id) {
             return Some(resident);
         }
-        let resident = self.find(id)?;
+        let resident = self.find(id).filter(|resident| resident.is_held())?;
         moka.insert(id, Arc::clone(&resident));
         Some(resident)
+    }
+
+    /// Whether a request would find a copy; does not count as its use.
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        let kept = self.moka.as_ref().is_some_and(|moka| moka.contains_key(&id));
+        kept || self.find(id).is_some_and(|resident| resident.is_held())
     }
 
     /// The copy of a session without counting as its use.

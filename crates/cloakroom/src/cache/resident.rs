@@ -209,6 +209,11 @@ impl Resident {
         self.users.load(Ordering::Acquire) > 0
     }
 
+    /// Whether it stays findable though L1 has let go of it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_in_use()
+    }
+
     pub(crate) fn left_at(&self) -> Timestamp {
         Timestamp::from_millis(self.left_at.load(Ordering::Relaxed))
     }
