@@ -164,6 +164,10 @@ async fn confirm(
             {
                 let stale = inner.generations.of(id) != generation;
                 resident.confirm(peek.stamp, peek.deadline, Seen { stale, ..seen });
+                if inner.generations.of(id) != generation {
+                    // A notice came between the look and the note of it.
+                    resident.distrust();
+                }
                 // This request's copy is the one that was asked about, whatever came meanwhile.
                 let view = View {
                     times: cloakroom_core::Times {
@@ -182,7 +186,9 @@ async fn confirm(
             }
             Ok(_) => {
                 inner.stats.misses.add();
-                from_store(inner, token, Read::Fresh, now).await
+                // The copy is disproved: no outage that follows makes it good again.
+                resident.distrust();
+                return from_store(inner, token, Read::Fresh, now).await;
             }
             Err(error) => {
                 inner.store_failed("peek", &error);
@@ -194,7 +200,8 @@ async fn confirm(
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             let age = now.since(view.seen.at.min(now));
             let allowed = inner.config.stale_if_error.is_some_and(|most| age <= most);
-            if allowed && !view.times.is_due(now) {
+            // Nor one that a notice has called old: its session may have ended.
+            if allowed && !view.seen.stale && !view.times.is_due(now) {
                 inner.stats.stale.add();
                 return Ok(Resolution::Live(Live {
                     resident,
@@ -248,7 +255,7 @@ async fn from_store(
         return Ok(Resolution::Dead(Presented::Unknown));
     }
     let (found, joined) = load(inner, id, read, now).await?;
-    let joined = joined && !inner.coherent.may_join_loads();
+    let in_doubt = joined && !inner.coherent.may_join_loads();
     let refuse = || {
         inner.stats.forged.add();
         inner.negative.add_refused(&digest, now);
@@ -256,7 +263,10 @@ async fn from_store(
     };
     match found {
         Found::Absent => {
-            inner.forget(id);
+            // Junk must not raise generations, which others' copies depend on.
+            if inner.l1.find(id).is_some() {
+                inner.forget(id);
+            }
             inner.negative.add_unknown(id, now);
             Ok(Resolution::Dead(Presented::Unknown))
         }
@@ -271,7 +281,7 @@ async fn from_store(
                 return Box::pin(expire(inner, token, &loaded, now)).await;
             }
             let live = admit(inner, token, &loaded, Origin::Store);
-            if joined {
+            if in_doubt {
                 // In this mode a read that began before the request proves nothing.
                 let view = live.view.clone();
                 return Box::pin(confirm(inner, token, live.resident, view, now)).await;
@@ -283,6 +293,8 @@ async fn from_store(
                 inner.stats.superseded.add();
                 Ok(Resolution::Dead(Presented::Superseded))
             }
+            // Another node may have renewed since that read began.
+            _ if joined => Box::pin(from_store(inner, token, Read::Fresh, now)).await,
             _ => refuse(),
         },
     }
@@ -366,8 +378,10 @@ async fn expire(
         Found::Live(again) if again.snapshot.head.digest == token.secret().digest() => {
             Ok(Resolution::Live(admit(inner, token, &again, Origin::Store)))
         }
-        Found::Ended(tombstone) => Ok(Resolution::Dead(outcome_of(inner, &tombstone, now))),
-        Found::Live(_) | Found::Absent | Found::Unreadable(_) => {
+        Found::Ended(tombstone) if tombstone.head.digest == token.secret().digest() => {
+            Ok(Resolution::Dead(outcome_of(inner, &tombstone, now)))
+        }
+        Found::Live(_) | Found::Ended(_) | Found::Absent | Found::Unreadable(_) => {
             Ok(Resolution::Dead(Presented::Unknown))
         }
     }
@@ -512,6 +526,10 @@ fn take_over(inner: &Inner, resident: &Resident, loaded: Arc<Loaded>) -> Arc<Loa
             seen,
         };
         resident.install(view, None);
+        if inner.generations.of(resident.id()) != loaded.generation {
+            // A notice came between the look and the fill.
+            resident.distrust();
+        }
     }
     loaded
 }

@@ -11,6 +11,8 @@ pub(crate) struct Coherent {
     mode: Coherence,
     reach: Reach,
     sole: Option<SoleFlag>,
+    /// The feed that carried `sole` is gone, and with it what the store had granted.
+    forfeited: AtomicBool,
     /// Raised by every break of the feed and by every recovery: a copy that was verified in
     /// another epoch is verified again before its next use. One increment instead of a flush.
     epoch: AtomicU64,
@@ -23,6 +25,7 @@ impl Coherent {
             mode,
             reach,
             sole: feed.map(ChangeFeed::sole),
+            forfeited: AtomicBool::new(false),
             epoch: AtomicU64::new(1),
             live: AtomicBool::new(false),
         }
@@ -48,6 +51,13 @@ impl Coherent {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The feed is about to be dropped: nobody tells this manager any more that it is not alone.
+    /// It lives as in `Push` from here on, also with a new feed.
+    pub(crate) fn feed_is_gone(&self) {
+        self.forfeited.store(true, Ordering::Release);
+        self.feed_is_lost();
+    }
+
     /// Everything may have changed, though the feed stands.
     pub(crate) fn all_gone(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
@@ -70,7 +80,10 @@ impl Coherent {
         }
         let pushed = || self.live.load(Ordering::Acquire) && seen.epoch == self.epoch();
         match self.mode {
-            Coherence::Exclusive => self.sole.as_ref().is_some_and(SoleFlag::get) || pushed(),
+            Coherence::Exclusive => {
+                let sole = self.sole.as_ref().is_some_and(SoleFlag::get);
+                (sole && !self.forfeited.load(Ordering::Acquire)) || pushed()
+            }
             Coherence::Push => pushed(),
             Coherence::Verify => false,
             // A `verified_at` in the future (a clock that was stepped back) proves nothing.

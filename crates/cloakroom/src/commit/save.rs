@@ -251,6 +251,10 @@ async fn write(
         },
     };
     resident.install(view.clone(), secret.filter(|_| next.token.is_some()));
+    if inner.generations.of(id) != generation.wrapping_add(1) {
+        // Not only this write has raised it: a notice came between the look and the fill.
+        resident.distrust();
+    }
     Ok(Written::Stored(view))
 }
 

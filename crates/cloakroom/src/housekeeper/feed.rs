@@ -6,13 +6,28 @@ use crate::inner::Inner;
 
 /// Follows the store's change feed until the store lets go of it.
 pub(super) async fn follow(weak: Weak<Inner>, feed: Option<ChangeFeed>) {
-    let Some(mut feed) = feed else { return };
-    while let Some(change) = feed.next().await {
-        let Some(inner) = weak.upgrade() else { return };
+    let Some(feed) = feed else { return };
+    let mut held = Held { weak, feed };
+    while let Some(change) = held.feed.next().await {
+        let Some(inner) = held.weak.upgrade() else {
+            return;
+        };
         hear(&inner, change);
     }
-    if let Some(inner) = weak.upgrade() {
-        inner.coherent.feed_is_lost();
+}
+
+/// A feed that is given up before it is dropped, however that comes: once the store has noticed
+/// the drop it may take another manager for the only one.
+struct Held {
+    weak: Weak<Inner>,
+    feed: ChangeFeed,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(inner) = self.weak.upgrade() {
+            inner.coherent.feed_is_gone();
+        }
     }
 }
 
@@ -26,19 +41,22 @@ fn hear(inner: &Arc<Inner>, change: Change) {
         Change::AllGone => inner.coherent.all_gone(),
         Change::Saved { id, stamp } => {
             inner.negative.forget_unknown(id);
-            let news = inner
-                .l1
-                .find(id)
-                .is_none_or(|resident| resident.notice(Some(stamp)));
-            if news {
+            let is_news = || {
+                let resident = inner.l1.find(id);
+                resident.is_none_or(|resident| resident.notice(Some(stamp)))
+            };
+            if is_news() {
                 inner.generations.raise(id);
+                // Once more: a fill that found the generation unmoved may have come between.
+                is_news();
             }
         }
         Change::Ended { id } => {
+            // In this order: see above.
+            inner.generations.raise(id);
             if let Some(resident) = inner.l1.find(id) {
                 resident.notice(None);
             }
-            inner.generations.raise(id);
         }
     }
 }
