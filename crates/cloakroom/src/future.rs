@@ -8,7 +8,7 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use crate::commit::{Guarded, When, has_work};
+use crate::commit::{Guarded, When, has_work, late};
 use crate::config::Eviction;
 use crate::inner::Inner;
 use crate::session::{Cell, Outgoing, Phase, State};
@@ -29,15 +29,9 @@ pin_project! {
     impl<F, B> PinnedDrop for ResponseFuture<F, B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            // The client has gone, or the handler has panicked: nothing is stored. A commit that
-            // has begun goes on by itself.
+            // The client has gone, or the handler has panicked.
             if let Some(cell) = this.cell.take() {
-                cell.roll_back();
-                if this.ready.take().is_some() {
-                    cell.enter(Phase::Released);
-                }
-                // A handle may outlive the request; the use does not.
-                end_use(&cell, cell.inner.now());
+                give_up(cell, this.ready.take().is_some());
             }
         }
     }
@@ -77,7 +71,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.ready.is_none() {
-            let response = ready!(this.inner.as_mut().poll(cx))?;
+            let response = match ready!(this.inner.as_mut().poll(cx)) {
+                Ok(response) => response,
+                Err(error) => {
+                    if let Some(cell) = this.cell.take() {
+                        give_up(cell, false);
+                    }
+                    return Poll::Ready(Err(error));
+                }
+            };
             let Some(cell) = this.cell.as_ref() else {
                 return Poll::Ready(Ok(response));
             };
@@ -116,6 +118,22 @@ where
         };
         let now = cell.inner.now();
         Poll::Ready(Ok(release(&cell, response, now)))
+    }
+}
+
+/// No head will leave: nothing is stored. A commit that has begun goes on by itself, and a destroy
+/// is performed now, however long a clone of the handle is held.
+fn give_up(cell: Arc<Cell>, committing: bool) {
+    cell.roll_back();
+    if cell.phase() == Phase::Sealed {
+        cell.enter(Phase::Released);
+    }
+    // A handle may outlive the request; the use does not.
+    end_use(&cell, cell.inner.now());
+    let destroyed = |state: &State| state.destroy.is_some();
+    let destroyed = cell.lock().as_ref().is_some_and(destroyed);
+    if destroyed && !committing {
+        late(cell);
     }
 }
 

@@ -8,9 +8,7 @@ use cloakroom_core::{Clock, SessionId, Timestamp};
 use http::StatusCode;
 
 use crate::Session;
-use crate::cache::{
-    Coherent, Flights, Generations, InUse, L1, Negative, Reader, Resident, View,
-};
+use crate::cache::{Coherent, Flights, Generations, InUse, L1, Negative, Reader, Resident, View};
 use crate::config::Config;
 use crate::erased::Store;
 use crate::events::Events;

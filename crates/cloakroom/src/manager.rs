@@ -298,6 +298,9 @@ impl SessionManager {
     /// Finishes late commits, and ends all sessions if the layer was told so. To be called after
     /// the server has drained.
     pub async fn shutdown(&self) -> ShutdownReport {
+        for resident in self.inner.l1.residents() {
+            resident.wake_deferred();
+        }
         self.settled().await;
         let mut report = ShutdownReport::default();
         if self.inner.config.on_shutdown == OnShutdown::Destroy {

@@ -321,6 +321,12 @@ fn admit(inner: &Arc<Inner>, token: &Token, loaded: &Loaded, origin: Origin) -> 
         // Something changed between the look and the fill: whoever is next asks again.
         resident.distrust();
     }
+    // Changes that wait to be stored are seen by this node's requests.
+    let view = if resident.has_deferred() {
+        resident.shown()
+    } else {
+        view
+    };
     inner.events.tell(|| Event::Loaded { id });
     tracing::debug!(%id, "session loaded");
     Live {

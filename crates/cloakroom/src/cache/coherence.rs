@@ -31,10 +31,6 @@ impl Coherent {
         }
     }
 
-    pub(crate) fn mode(&self) -> Coherence {
-        self.mode
-    }
-
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }

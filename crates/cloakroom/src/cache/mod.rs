@@ -1,6 +1,7 @@
 //! L1: the sessions that this node holds in memory, and how much they can be trusted.
 
 mod coherence;
+mod deferred;
 mod flight;
 mod generations;
 mod l1;
@@ -8,6 +9,7 @@ mod negative;
 mod resident;
 
 pub(crate) use self::coherence::Coherent;
+pub(crate) use self::deferred::Deferred;
 pub(crate) use self::flight::{Flights, Found, Loaded, Reader, Tombstone};
 pub(crate) use self::generations::Generations;
 pub(crate) use self::l1::L1;

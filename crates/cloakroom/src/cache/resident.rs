@@ -4,8 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::{Secret, SessionId, Stamp, Times, Timestamp};
 
+use tokio::sync::Notify;
+
+use super::Deferred;
 use super::l1::Table;
 use crate::record::Snapshot;
+use crate::session::ChangeLog;
 
 /// When and under which conditions a copy was last known to equal the store's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub(crate) struct Resident {
     id: SessionId,
     held: Mutex<Held>,
     users: AtomicU32,
+    /// There are changes that wait for the last request to leave.
+    has_deferred: AtomicBool,
     /// A request is recording its use.
     touching: AtomicBool,
     /// When the last use ended, in milliseconds.
@@ -42,6 +48,22 @@ struct Held {
     announced: Option<Stamp>,
     /// When this node last sent the token, if that is later than what the head says.
     sent_at: Timestamp,
+    deferred: Option<Box<Deferred>>,
+}
+
+impl Held {
+    /// The copy as requests see it: what was deferred counts as done.
+    fn shown(&self) -> View {
+        let snapshot = match &self.deferred {
+            Some(deferred) => &deferred.provisional,
+            None => &self.snapshot,
+        };
+        View {
+            snapshot: Arc::clone(snapshot),
+            times: self.times,
+            seen: self.seen,
+        }
+    }
 }
 
 /// What one look at a resident shows.
@@ -74,8 +96,10 @@ impl Resident {
                 secret,
                 announced: None,
                 sent_at,
+                deferred: None,
             }),
             users: AtomicU32::new(0),
+            has_deferred: AtomicBool::new(false),
             touching: AtomicBool::new(false),
             left_at: AtomicU64::new(seen.at.as_millis()),
             turn: futures_util::lock::Mutex::new(()),
@@ -104,11 +128,7 @@ impl Resident {
     /// Looks at the copy, and whether `secret` opens it.
     pub(crate) fn admit(&self, secret: &Secret) -> (View, bool) {
         let held = self.held();
-        let view = View {
-            snapshot: Arc::clone(&held.snapshot),
-            times: held.times,
-            seen: held.seen,
-        };
+        let view = held.shown();
         if let Some(known) = &held.secret {
             let admitted = known == secret;
             return (view, admitted);
@@ -138,6 +158,9 @@ impl Resident {
             None => {}
         }
         held.sent_at = held.sent_at.max(view.snapshot.head.sent_at);
+        if let Some(deferred) = &mut held.deferred {
+            deferred.show_on(&view.snapshot);
+        }
         held.snapshot = view.snapshot;
         held.times = view.times;
         held.seen = view.seen;
@@ -152,11 +175,69 @@ impl Resident {
             held.times.deadline = deadline;
             held.seen = seen;
         }
-        View {
-            snapshot: Arc::clone(&held.snapshot),
-            times: held.times,
-            seen: held.seen,
+        held.shown()
+    }
+
+    pub(crate) fn has_deferred(&self) -> bool {
+        self.has_deferred.load(Ordering::Acquire)
+    }
+
+    /// The copy as requests see it.
+    pub(crate) fn shown(&self) -> View {
+        self.held().shown()
+    }
+
+    /// Keeps changes for later; what tells of the last exit, if none were kept before.
+    pub(crate) fn defer(&self, log: ChangeLog) -> Option<Arc<Notify>> {
+        let mut held = self.held();
+        let on = Arc::clone(&held.snapshot);
+        if let Some(deferred) = &mut held.deferred {
+            deferred.append(log, &on);
+            return None;
         }
+        let deferred = Deferred::new(log, &on);
+        let exit = Arc::clone(&deferred.exit);
+        held.deferred = Some(Box::new(deferred));
+        self.has_deferred.store(true, Ordering::Release);
+        Some(exit)
+    }
+
+    /// The changes that wait, recorded under this login.
+    pub(crate) fn deferred(&self, login_seq: u32) -> Option<ChangeLog> {
+        if !self.has_deferred.load(Ordering::Acquire) {
+            return None;
+        }
+        let held = self.held();
+        let deferred = held.deferred.as_ref()?;
+        (deferred.login_seq == login_seq).then(|| deferred.log.clone())
+    }
+
+    /// The changes are stored, or lost.
+    pub(crate) fn clear_deferred(&self) {
+        if self.has_deferred.swap(false, Ordering::AcqRel)
+            && let Some(deferred) = self.held().deferred.take()
+        {
+            // Whoever waits to store them need not.
+            deferred.exit.notify_one();
+        }
+    }
+
+    /// Lets waiting changes be stored now.
+    pub(crate) fn wake_deferred(&self) {
+        if self.has_deferred.load(Ordering::Acquire)
+            && let Some(deferred) = &self.held().deferred
+        {
+            deferred.exit.notify_one();
+        }
+    }
+
+    /// One use less; whether it was the last.
+    fn exit(&self) -> bool {
+        let last = self.users.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            self.wake_deferred();
+        }
+        last
     }
 
     /// A touch of this node was stored.
@@ -211,7 +292,7 @@ impl Resident {
 
     /// Whether it stays findable though L1 has let go of it.
     pub(crate) fn is_held(&self) -> bool {
-        self.is_in_use()
+        self.is_in_use() || self.has_deferred()
     }
 
     pub(crate) fn left_at(&self) -> Timestamp {
@@ -251,23 +332,28 @@ impl Drop for TouchClaim<'_> {
 /// A session in use, from its load until the response head is released. Ownership does the
 /// counting: however a request ends, dropping this ends the use.
 #[derive(Debug)]
-pub(crate) struct InUse(Arc<Resident>);
+pub(crate) struct InUse(Option<Arc<Resident>>);
 
 impl InUse {
     pub(crate) fn new(resident: &Arc<Resident>) -> Self {
         resident.users.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(resident))
+        Self(Some(Arc::clone(resident)))
     }
 
     /// Ends the use at `now`; whether it was the last one.
-    pub(crate) fn leave(self, now: Timestamp) -> bool {
-        self.0.left_at.store(now.as_millis(), Ordering::Relaxed);
-        self.0.users.load(Ordering::Acquire) == 1
+    pub(crate) fn leave(mut self, now: Timestamp) -> bool {
+        let Some(resident) = self.0.take() else {
+            return false;
+        };
+        resident.left_at.store(now.as_millis(), Ordering::Relaxed);
+        resident.exit()
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        self.0.users.fetch_sub(1, Ordering::AcqRel);
+        if let Some(resident) = self.0.take() {
+            resident.exit();
+        }
     }
 }

@@ -81,6 +81,10 @@ pub(crate) async fn end(
             None
         }
     };
+    // What earlier requests have deferred ends with the session.
+    if let Some(resident) = inner.l1.find(id) {
+        resident.clear_deferred();
+    }
     inner.forget(id);
     inner.stats.ends.add();
     tracing::debug!(%id, %reason, "session ended");

@@ -16,6 +16,8 @@ pub(crate) struct Guarded {
     commit: Option<Commit>,
     inner: Arc<Inner>,
     begun: bool,
+    /// Set while it is polled, so that a drop knows whether the commit itself has panicked.
+    polled: bool,
 }
 
 impl Guarded {
@@ -26,6 +28,7 @@ impl Guarded {
             commit: Some(commit),
             inner,
             begun: false,
+            polled: false,
         }
     }
 }
@@ -33,23 +36,26 @@ impl Guarded {
 impl Future for Guarded {
     type Output = Result<(), Error>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.begun = true;
-        let Some(commit) = &mut self.commit else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.begun = true;
+        let Some(commit) = &mut this.commit else {
             return Poll::Ready(Ok(()));
         };
-        let polled = commit.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.commit = None;
+        this.polled = true;
+        let answer = commit.as_mut().poll(cx);
+        this.polled = false;
+        if answer.is_ready() {
+            this.commit = None;
         }
-        polled
+        answer
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
         // A commit that panicked must not be polled again.
-        if !self.begun || std::thread::panicking() {
+        if !self.begun || self.polled {
             return;
         }
         if let Some(commit) = self.commit.take() {
@@ -82,7 +88,25 @@ fn track(inner: &Arc<Inner>, commit: Commit) {
 }
 
 /// Counts a late commit that did not end well: it failed, could not run, or died with its runtime.
-struct Lost(Option<Arc<Inner>>);
+pub(super) struct Lost(Option<Arc<Inner>>);
+
+impl Lost {
+    pub(super) fn new(inner: &Arc<Inner>) -> Self {
+        Self(Some(Arc::clone(inner)))
+    }
+
+    /// There was nothing to do.
+    pub(super) fn ignore(mut self) {
+        self.0 = None;
+    }
+
+    /// It ended well.
+    pub(super) fn disarm(mut self) {
+        if let Some(inner) = self.0.take() {
+            inner.stats.late_commits.add();
+        }
+    }
+}
 
 impl Drop for Lost {
     fn drop(&mut self) {

@@ -1,6 +1,7 @@
 //! Performs what the end of a request means for its session. The only writer: store first, then L1.
 
 mod create;
+mod defer;
 mod end;
 mod guard;
 mod save;
@@ -17,7 +18,7 @@ use crate::inner::Inner;
 use crate::lifecycle::{Facts, Plan, plan};
 use crate::record::{EndReason, Snapshot};
 use crate::session::{Cell, ChangeLog, Outgoing, Phase, State, Stored};
-use crate::{Error, ErrorKind, Origin};
+use crate::{CommitAt, Error, ErrorKind, Origin};
 
 pub(crate) use self::end::end;
 pub(crate) use self::guard::{Guarded, late};
@@ -95,7 +96,9 @@ pub(crate) fn has_work(cell: &Cell, now: Timestamp) -> bool {
     let Some(state) = &mut *state else {
         return false;
     };
-    decide(&cell.inner, state, When::Head, rolled_back, now) != Plan::Nothing
+    // A commit of the handler that it did not wait for: the head does, for what comes of it.
+    state.pending.is_some()
+        || decide(&cell.inner, state, When::Head, rolled_back, now) != Plan::Nothing
 }
 
 fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Timestamp) -> Plan {
@@ -151,7 +154,12 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
     let result = match (work.plan, &work.base) {
         (Plan::Nothing, _) => Ok(Done::Nothing),
         (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &mut work)).await,
-        (Plan::Save, Some(base)) => save::save(inner, base, &work.log, now).await,
+        (Plan::Save, Some(base)) => match inner.config.commit_at {
+            CommitAt::LastExit { at_most } if may_wait(inner, base, &work.log, when) => {
+                Box::pin(defer::defer(inner, base, &work.log, at_most)).await
+            }
+            _ => save::save(inner, base, &work.log, now).await,
+        },
         (Plan::Touch, Some(base)) => Ok(Box::pin(touch::at_head(inner, base, now)).await),
         (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
         (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
@@ -168,6 +176,12 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
         let using = matches!(cell.phase(), Phase::Running | Phase::Sealed);
         finish(inner, state, result, when, using)
     })
+}
+
+/// Only changes of attributes may wait for the last exit, and only where the next request of this
+/// node finds them.
+fn may_wait(inner: &Inner, base: &Base, log: &ChangeLog, when: When) -> bool {
+    when == When::Head && log.is_data_only() && !base.foreign_node && inner.l1.is_on()
 }
 
 fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: Timestamp) -> Work {

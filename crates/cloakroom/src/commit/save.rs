@@ -25,6 +25,23 @@ pub(super) async fn save(
 ) -> Result<Done, Error> {
     let resident = &base.resident;
     let _turn = turn(inner, resident).await?;
+    let Some(mut waiting) = resident.deferred(base.login_seq) else {
+        return attempts(inner, base, log, now).await;
+    };
+    // What earlier requests have left behind goes first, in the same write.
+    waiting.append(log.clone());
+    let done = Box::pin(attempts(inner, base, &waiting, now)).await?;
+    resident.clear_deferred();
+    Ok(done)
+}
+
+async fn attempts(
+    inner: &Arc<Inner>,
+    base: &Base,
+    log: &ChangeLog,
+    now: Timestamp,
+) -> Result<Done, Error> {
+    let resident = &base.resident;
     let mut secret = None;
     let mut current = resident.view();
     for attempt in 0..ATTEMPTS {
@@ -66,7 +83,7 @@ pub(super) async fn save(
 }
 
 /// The queue of commits of one session on this node.
-async fn turn<'a>(
+pub(super) async fn turn<'a>(
     inner: &Inner,
     resident: &'a Resident,
 ) -> Result<futures_util::lock::MutexGuard<'a, ()>, Error> {

@@ -104,7 +104,7 @@ async fn evict_idle(inner: &Arc<Inner>, report: &mut Report) {
     }
     let now = inner.now();
     for resident in inner.l1.residents() {
-        if resident.is_in_use() || now.since(resident.left_at()) < idle {
+        if resident.is_in_use() || resident.has_deferred() || now.since(resident.left_at()) < idle {
             continue;
         }
         let view = resident.view();

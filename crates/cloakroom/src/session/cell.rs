@@ -132,6 +132,8 @@ pub(crate) struct Cell {
     pub(crate) turn: futures_util::lock::Mutex<()>,
     /// The request came by https, as far as its URI says.
     pub(crate) https: bool,
+    /// What is left in it is not committed once more: this is the late commit already.
+    late: bool,
 }
 
 impl Cell {
@@ -143,6 +145,7 @@ impl Cell {
             state: Mutex::new(None),
             turn: futures_util::lock::Mutex::new(()),
             https,
+            late: false,
         }
     }
 
@@ -153,6 +156,7 @@ impl Cell {
             state: Mutex::new(Some(state)),
             turn: futures_util::lock::Mutex::new(()),
             https: false,
+            late: false,
         }
     }
 
@@ -249,6 +253,10 @@ impl Drop for Cell {
     /// What is left in the last clone of a handle is committed late, on a tracked task; a destroy
     /// that was not performed is performed, whatever came after it.
     fn drop(&mut self) {
+        // A late commit that has failed, or that no runtime takes, is lost: it is not begun anew.
+        if self.late {
+            return;
+        }
         let rolled_back = self.phase() == Phase::RolledBack;
         let slot = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(state) = slot else { return };
@@ -263,12 +271,9 @@ impl Drop for Cell {
             stored.in_use = None;
         }
         let Some(state) = slot.take() else { return };
-        let cell = Arc::new(Self::with_state(
-            Arc::clone(&self.inner),
-            Phase::Released,
-            state,
-        ));
-        crate::commit::late(cell);
+        let mut cell = Self::with_state(Arc::clone(&self.inner), Phase::Released, state);
+        cell.late = true;
+        crate::commit::late(Arc::new(cell));
     }
 }
 

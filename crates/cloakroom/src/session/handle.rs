@@ -56,10 +56,6 @@ impl Session {
         Self { cell, scope }
     }
 
-    pub(crate) fn cell(&self) -> &Arc<Cell> {
-        &self.cell
-    }
-
     /// The public name of the session; `None` before the first commit of a new one. Readable also
     /// after the end.
     pub fn id(&self) -> Option<SessionId> {
@@ -242,12 +238,12 @@ impl Session {
         value::check_name(name)?;
         let f = Arc::new(f);
         loop {
-            // The closure runs outside the lock; if somebody else changed the log meanwhile, it
-            // runs again.
-            let (json, serial) = self
+            // The closure runs outside the lock; if somebody else changed the attribute meanwhile,
+            // it runs again.
+            let (before, serial) = self
                 .cell
                 .write(|state| Ok((json_of(state, &self.scope, name), state.log.serial)))?;
-            let found = json.with(&self.scope, name, |json| {
+            let found = before.with(&self.scope, name, |json| {
                 json.map(|json| value::decode(name, json)).transpose()
             })?;
             let new = match f(found) {
@@ -256,7 +252,10 @@ impl Session {
             };
             let json = value::encode(name, &new)?;
             let done = self.cell.write(|state| {
-                if state.log.serial != serial {
+                // A change of another attribute does not matter; it may be the closure's own.
+                if state.log.serial != serial
+                    && !before.is_same(&json_of(state, &self.scope, name), &self.scope, name)
+                {
                     return Ok(false);
                 }
                 self.check_size(state, name, json.len())?;
@@ -533,6 +532,10 @@ impl Json {
             Self::Snapshot(None) => look(None),
             Self::Snapshot(Some(snapshot)) => look(snapshot.body.get(scope.as_str(), name)),
         }
+    }
+
+    fn is_same(&self, other: &Self, scope: &Scope, name: &str) -> bool {
+        self.with(scope, name, |one| other.with(scope, name, |two| one == two))
     }
 }
 
