@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub struct Node {
     stdout: Lines,
     stderr: Lines,
     // The working directory: a store may make a file in it.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -124,7 +125,7 @@ impl NodeBuilder {
             address,
             stdout,
             stderr,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -199,6 +200,12 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Its working directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A new browser that visits this node.

@@ -1,23 +1,16 @@
 //! What only a real connection shows.
 
+use cloakroom_tests::eventually;
 use cloakroom_tests::raw::Connection;
-use cloakroom_tests::{Client, Node, eventually};
 use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 #[tokio::test]
 async fn http2_with_prior_knowledge_is_served_on_the_same_port() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client().over_http2();
     client
         .put("/api/data/colour", "\"red\"")
@@ -42,7 +35,7 @@ async fn http2_with_prior_knowledge_is_served_on_the_same_port() {
 
 #[tokio::test]
 async fn the_write_is_in_the_store_before_the_client_has_the_head() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     for n in 0..50 {
         let mut connection = Connection::open(node.address()).await;
@@ -59,7 +52,7 @@ async fn the_write_is_in_the_store_before_the_client_has_the_head() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_the_head_stores_nothing_and_leaves_nothing_behind() {
-    let mut node = Node::with("--store memory: --drain 1h").start().await;
+    let mut node = start("--drain 1h").await;
     let client = stored(&node).await;
     let token = client.token().unwrap();
     let before = client.looked_at().await;
@@ -89,7 +82,7 @@ async fn a_client_that_leaves_before_the_head_stores_nothing_and_leaves_nothing_
 
 #[tokio::test]
 async fn an_addition_is_stored_though_its_answer_is_lost() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let token = client.token().unwrap();
     let mut connection = Connection::open(node.address()).await;
@@ -105,7 +98,7 @@ async fn an_addition_is_stored_though_its_answer_is_lost() {
 
 #[tokio::test]
 async fn a_streamed_body_that_writes_at_its_end_is_committed_late() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut connection = Connection::open(node.address()).await;
     let token = client.token().unwrap();
@@ -123,7 +116,7 @@ async fn a_streamed_body_that_writes_at_its_end_is_committed_late() {
 
 #[tokio::test]
 async fn a_streamed_body_without_a_stored_session_says_so() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let answer = client.put("/api/stream/late?ms=10", "7").await;
     answer.assert_status(200);
@@ -137,7 +130,7 @@ async fn a_streamed_body_without_a_stored_session_says_so() {
 
 #[tokio::test]
 async fn a_streamed_body_cannot_revive_a_session_that_ended_meanwhile() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let (streaming, thief) = (client.copy(), client.copy());
     let stream = node
@@ -150,7 +143,7 @@ async fn a_streamed_body_cannot_revive_a_session_that_ended_meanwhile() {
 
 #[tokio::test]
 async fn thousands_of_cookies_and_broken_headers_do_no_harm() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let token = client.token().unwrap();
     let many: Vec<String> = (0..2_000).map(|n| format!("c{n}=v")).collect();
@@ -172,7 +165,7 @@ async fn thousands_of_cookies_and_broken_headers_do_no_harm() {
 
 #[tokio::test]
 async fn a_slow_client_that_never_ends_its_head_holds_up_nobody() {
-    let node = Node::start().await;
+    let node = start("").await;
     let mut slow = Connection::open(node.address()).await;
     slow.send("GET /api/session HTTP/1.1\r\nhost:").await;
     stored(&node).await;

@@ -1,22 +1,14 @@
 //! Requests of one session that overlap.
 
-use cloakroom_tests::{Client, Node};
 use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 #[tokio::test]
 async fn twenty_six_parallel_writes_of_different_attributes_all_survive() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut writes = JoinSet::new();
     for letter in 'a'..='z' {
@@ -42,7 +34,7 @@ async fn twenty_six_parallel_writes_of_different_attributes_all_survive() {
 
 #[tokio::test]
 async fn twenty_six_parallel_increments_add_up_and_no_two_answers_are_the_same() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut adds = JoinSet::new();
     for _ in 0..26 {
@@ -61,7 +53,7 @@ async fn twenty_six_parallel_increments_add_up_and_no_two_answers_are_the_same()
 
 #[tokio::test]
 async fn a_slow_read_sees_one_state_throughout() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let slow = node
         .begin(&client, Method::GET, "/api/slow?ms=300", "")
@@ -78,7 +70,7 @@ async fn a_slow_read_sees_one_state_throughout() {
 
 #[tokio::test]
 async fn a_slow_request_cannot_revive_a_destroyed_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let (slow, thief) = (client.copy(), client.copy());
     let slow = node
@@ -98,7 +90,7 @@ async fn a_slow_request_cannot_revive_a_destroyed_session() {
 
 #[tokio::test]
 async fn a_write_that_began_before_a_renewal_lands_in_the_renewed_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let slow = client.copy();
     let slow = node
@@ -120,7 +112,7 @@ async fn a_write_that_began_before_a_renewal_lands_in_the_renewed_session() {
 
 #[tokio::test]
 async fn a_replaced_secret_sees_nothing_and_writes_nothing() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let old = client.copy();
     client.post("/api/renew", "").await.assert_status(204);
@@ -146,7 +138,7 @@ async fn a_replaced_secret_sees_nothing_and_writes_nothing() {
 
 #[tokio::test]
 async fn after_the_window_a_replaced_secret_is_unknown() {
-    let node = Node::with("--store memory: --superseded 0s").start().await;
+    let node = start("--superseded 0s").await;
     let client = stored(&node).await;
     let old = client.copy();
     client.post("/api/renew", "").await.assert_status(204);
@@ -155,7 +147,7 @@ async fn after_the_window_a_replaced_secret_is_unknown() {
 
 #[tokio::test]
 async fn a_planted_token_gets_nothing_from_the_victims_login() {
-    let node = Node::start().await;
+    let node = start("").await;
     let attacker = stored(&node).await;
     let (victim, open) = (attacker.copy(), attacker.copy());
     let slow = node
@@ -183,7 +175,7 @@ async fn a_planted_token_gets_nothing_from_the_victims_login() {
 
 #[tokio::test]
 async fn a_login_over_another_owner_starts_an_empty_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     client
         .post("/api/login", "{\"owner\":\"ada\"}")
@@ -207,7 +199,7 @@ async fn a_login_over_another_owner_starts_an_empty_session() {
 
 #[tokio::test]
 async fn a_slow_reader_does_not_take_back_a_newer_cookie() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let slow = node
         .begin(&client, Method::GET, "/api/slow?ms=300", "")
@@ -221,7 +213,7 @@ async fn a_slow_reader_does_not_take_back_a_newer_cookie() {
 
 #[tokio::test]
 async fn ending_all_others_ends_requests_that_are_under_way() {
-    let node = Node::start().await;
+    let node = start("").await;
     let (here, there) = (node.client(), node.client());
     for client in [&here, &there] {
         client

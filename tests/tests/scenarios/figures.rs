@@ -1,10 +1,10 @@
 //! `/api/stats` and `/metrics`.
 
-use cloakroom_tests::Node;
+use super::start;
 
 #[tokio::test]
 async fn all_figures_of_the_contract_are_there() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for path in [
         "/l1/entries",
@@ -46,7 +46,7 @@ async fn all_figures_of_the_contract_are_there() {
 
 #[tokio::test]
 async fn each_thing_that_happens_is_counted_once_and_as_itself() {
-    let node = Node::start().await;
+    let node = start("").await;
     let (client, operator) = (node.client(), node.client());
     client.put("/api/data/a", "1").await.assert_status(204);
     assert_eq!(operator.figure("/creates").await, 1);
@@ -78,7 +78,7 @@ async fn each_thing_that_happens_is_counted_once_and_as_itself() {
 
 #[tokio::test]
 async fn junk_tokens_are_no_store_traffic() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for n in 0..50 {
         client.set_cookie("id", &format!("junk{n}"));
@@ -90,7 +90,7 @@ async fn junk_tokens_are_no_store_traffic() {
 
 #[tokio::test]
 async fn metrics_are_text_for_prometheus() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     client.put("/api/data/a", "1").await.assert_status(204);
     let answer = client.get("/metrics").await;

@@ -1,21 +1,13 @@
 //! The WebSocket: a session that is held long after its response head.
 
 use cloakroom_tests::socket::Socket;
-use cloakroom_tests::{Client, Node};
 use serde_json::json;
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 #[tokio::test]
 async fn each_message_is_stored_before_its_echo() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut socket = Socket::open(&node, client.token().as_deref())
         .await
@@ -34,7 +26,7 @@ async fn each_message_is_stored_before_its_echo() {
 
 #[tokio::test]
 async fn a_socket_without_a_stored_session_cannot_make_one() {
-    let node = Node::start().await;
+    let node = start("").await;
     let mut socket = Socket::open(&node, None).await.unwrap();
     assert_eq!(
         socket.say("a=1").await.as_deref(),
@@ -45,7 +37,7 @@ async fn a_socket_without_a_stored_session_cannot_make_one() {
 
 #[tokio::test]
 async fn an_open_socket_neither_blocks_nor_overwrites_other_requests() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut socket = Socket::open(&node, client.token().as_deref())
         .await
@@ -63,7 +55,7 @@ async fn an_open_socket_neither_blocks_nor_overwrites_other_requests() {
 
 #[tokio::test]
 async fn a_socket_whose_session_was_destroyed_says_so() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let mut socket = Socket::open(&node, client.token().as_deref())
         .await
@@ -74,7 +66,7 @@ async fn a_socket_whose_session_was_destroyed_says_so() {
 
 #[tokio::test]
 async fn a_socket_that_was_open_before_the_login_writes_nothing_into_it() {
-    let node = Node::start().await;
+    let node = start("").await;
     let victim = stored(&node).await;
     let mut planted = Socket::open(&node, victim.token().as_deref())
         .await
@@ -92,7 +84,7 @@ async fn a_socket_that_was_open_before_the_login_writes_nothing_into_it() {
 
 #[tokio::test]
 async fn a_request_that_is_no_upgrade_is_a_bad_request() {
-    let node = Node::start().await;
+    let node = start("").await;
     node.client()
         .get("/api/ws")
         .await

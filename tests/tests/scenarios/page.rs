@@ -1,6 +1,8 @@
 //! The page for people, as a browser without scripts uses it.
 
-use cloakroom_tests::{Client, Node};
+use cloakroom_tests::Client;
+
+use super::start;
 
 async fn submit(client: &Client, path: &str, form: &str) -> String {
     let client = client
@@ -17,7 +19,7 @@ async fn submit(client: &Client, path: &str, form: &str) -> String {
 
 #[tokio::test]
 async fn a_visitor_sees_a_page_and_gets_no_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let page = client.get("/").await;
     page.assert_status(200);
@@ -37,7 +39,7 @@ async fn a_visitor_sees_a_page_and_gets_no_session() {
 
 #[tokio::test]
 async fn the_forms_work_without_scripts() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let page = submit(&client, "/form/set", "key=colour&value=red").await;
     assert!(page.contains("&quot;red&quot;"), "text is a JSON string");
@@ -71,7 +73,7 @@ async fn the_forms_work_without_scripts() {
 
 #[tokio::test]
 async fn an_owner_ends_another_session_from_the_page() {
-    let node = Node::start().await;
+    let node = start("").await;
     let (here, there, third) = (node.client(), node.client(), node.client());
     for client in [&here, &there, &third] {
         submit(client, "/form/login", "owner=ada").await;
@@ -90,7 +92,7 @@ async fn an_owner_ends_another_session_from_the_page() {
 
 #[tokio::test]
 async fn a_form_that_fails_says_so_on_the_page() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let page = submit(&client, "/form/set", "key=a%20b&value=1").await;
     assert!(page.contains("bad_request"), "{page}");
@@ -108,7 +110,7 @@ async fn a_form_that_fails_says_so_on_the_page() {
 
 #[tokio::test]
 async fn the_page_escapes_every_value() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let evil = "<script>alert(1)</script>";
     let json = serde_json::to_string(evil).unwrap();
@@ -127,7 +129,7 @@ async fn the_page_escapes_every_value() {
 
 #[tokio::test]
 async fn the_page_tells_what_the_last_request_did() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     client
         .put("/api/data/colour", "\"red\"")

@@ -1,21 +1,13 @@
 //! Every route and every error of the playground's contract.
 
-use cloakroom_tests::{Client, Node};
 use http::Method;
 use serde_json::{Value, json};
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 #[tokio::test]
 async fn a_visitor_without_data_has_no_session_and_gets_no_cookie() {
-    let node = Node::start().await;
+    let node = start("").await;
     let answer = node.client().get("/api/session").await;
     assert_eq!(
         answer.json(),
@@ -30,7 +22,7 @@ async fn a_visitor_without_data_has_no_session_and_gets_no_cookie() {
 
 #[tokio::test]
 async fn the_first_attribute_stores_the_session_and_sends_one_cookie() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let answer = client.put("/api/data/colour", "\"red\"").await;
     answer.assert_status(204);
@@ -63,7 +55,7 @@ async fn the_first_attribute_stores_the_session_and_sends_one_cookie() {
 
 #[tokio::test]
 async fn attributes_are_read_set_removed_and_cleared() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let answer = client.get("/api/data/colour").await;
     assert_eq!(
@@ -95,7 +87,7 @@ async fn attributes_are_read_set_removed_and_cleared() {
 
 #[tokio::test]
 async fn values_keep_their_type_and_every_digit() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for value in [
         "1",
@@ -125,7 +117,7 @@ async fn values_keep_their_type_and_every_digit() {
 
 #[tokio::test]
 async fn a_body_that_is_no_json_is_a_bad_request() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     for body in ["", "red", "{", "[1,]", "1 2", "'a'", "NaN", "{\"a\":1}}"] {
         client
@@ -142,7 +134,7 @@ async fn a_body_that_is_no_json_is_a_bad_request() {
 
 #[tokio::test]
 async fn a_body_of_another_shape_is_a_bad_request() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     for (path, body) in [
         ("/api/data/n/add", "{}"),
@@ -176,7 +168,7 @@ async fn a_body_of_another_shape_is_a_bad_request() {
 
 #[tokio::test]
 async fn a_key_is_1_to_128_of_the_named_characters() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let longest = "k".repeat(128);
     for key in ["a", "A-Z_a.z0-9", "..", longest.as_str()] {
@@ -219,7 +211,7 @@ async fn a_key_is_1_to_128_of_the_named_characters() {
 
 #[tokio::test]
 async fn add_returns_what_it_stored() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for (by, sum) in [(5, 5), (-7, -2), (0, -2)] {
         let answer = client
@@ -235,7 +227,7 @@ async fn add_returns_what_it_stored() {
 
 #[tokio::test]
 async fn add_to_what_has_no_sum_stores_nothing() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for value in [
         "1.0",
@@ -262,9 +254,7 @@ async fn add_to_what_has_no_sum_stores_nothing() {
 
 #[tokio::test]
 async fn a_body_over_2_mib_or_attributes_over_the_limit_are_too_large() {
-    let node = Node::with("--store memory: --max-bytes 64KiB")
-        .start()
-        .await;
+    let node = start("--max-bytes 64KiB").await;
     let client = stored(&node).await;
     let sized = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
     client
@@ -293,7 +283,7 @@ async fn a_body_over_2_mib_or_attributes_over_the_limit_are_too_large() {
 
 #[tokio::test]
 async fn unknown_routes_and_methods_are_refused_in_json() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for path in [
         "/nope",
@@ -325,7 +315,7 @@ async fn unknown_routes_and_methods_are_refused_in_json() {
 
 #[tokio::test]
 async fn renew_keeps_the_session_and_changes_the_token() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let (before, token) = (client.session().await, client.token());
     let answer = client.post("/api/renew", "").await;
@@ -341,7 +331,7 @@ async fn renew_keeps_the_session_and_changes_the_token() {
 
 #[tokio::test]
 async fn renew_and_destroy_without_a_session_do_nothing_and_send_no_cookie() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     for answer in [
         client.post("/api/renew", "").await,
@@ -355,7 +345,7 @@ async fn renew_and_destroy_without_a_session_do_nothing_and_send_no_cookie() {
 
 #[tokio::test]
 async fn timeout_and_login_create_a_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let first = node.client();
     first
         .post("/api/timeout", "{\"idle\":\"5m\"}")
@@ -376,7 +366,7 @@ async fn timeout_and_login_create_a_session() {
 
 #[tokio::test]
 async fn an_own_timeout_moves_the_deadline() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let deadline = async || {
         client.session().await["expires_at"]
@@ -399,7 +389,7 @@ async fn an_own_timeout_moves_the_deadline() {
 
 #[tokio::test]
 async fn destroy_removes_the_cookie_and_is_remembered_as_a_logout() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let thief = client.copy();
     let answer = client.delete("/api/session").await;
@@ -423,8 +413,8 @@ async fn destroy_removes_the_cookie_and_is_remembered_as_a_logout() {
 
 #[tokio::test]
 async fn malformed_and_unknown_tokens_are_told_apart_and_never_adopted() {
-    let node = Node::start().await;
-    let stranger = stored(&Node::start().await).await;
+    let node = start("").await;
+    let stranger = stored(&start("").await).await;
     for (token, presented) in [
         ("short", "malformed"),
         (&"!".repeat(48), "malformed"),
@@ -443,7 +433,7 @@ async fn malformed_and_unknown_tokens_are_told_apart_and_never_adopted() {
 
 #[tokio::test]
 async fn the_owner_lists_and_ends_own_sessions_only() {
-    let node = Node::start().await;
+    let node = start("").await;
     let visitor = stored(&node).await;
     visitor
         .get("/api/sessions")
@@ -502,7 +492,7 @@ async fn the_owner_lists_and_ends_own_sessions_only() {
 
 #[tokio::test]
 async fn a_status_of_200_to_599_is_answered_and_5xx_rolls_back() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     for (code, kept) in [
         (200, true),
@@ -531,7 +521,7 @@ async fn a_status_of_200_to_599_is_answered_and_5xx_rolls_back() {
 
 #[tokio::test]
 async fn commit_on_5xx_keeps_the_changes_of_a_failed_request() {
-    let node = Node::with("--store memory: --commit-on-5xx").start().await;
+    let node = start("--commit-on-5xx").await;
     let client = node.client();
     client
         .put("/api/status/503/k", "1")
@@ -542,7 +532,7 @@ async fn commit_on_5xx_keeps_the_changes_of_a_failed_request() {
 
 #[tokio::test]
 async fn a_panic_stores_nothing_and_the_server_stays_up() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     match client.try_send(Method::POST, "/api/panic/lost", "").await {
         Ok(answer) => answer.assert_status(500),
@@ -554,7 +544,7 @@ async fn a_panic_stores_nothing_and_the_server_stays_up() {
 
 #[tokio::test]
 async fn the_waiting_time_must_be_a_number() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     for query in [
         "",
@@ -586,7 +576,7 @@ async fn the_waiting_time_must_be_a_number() {
 
 #[tokio::test]
 async fn healthz_touches_no_session() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = stored(&node).await;
     let before = client.looked_at().await;
     let answer = client.get("/healthz").await;
@@ -599,7 +589,7 @@ async fn healthz_touches_no_session() {
 
 #[tokio::test]
 async fn the_housekeeper_runs_when_it_is_told_to() {
-    let node = Node::start().await;
+    let node = start("").await;
     for job in ["poll", "purge"] {
         let answer = node
             .client()
@@ -612,7 +602,7 @@ async fn the_housekeeper_runs_when_it_is_told_to() {
 
 #[tokio::test]
 async fn two_different_live_sessions_are_a_bad_request() {
-    let node = Node::start().await;
+    let node = start("").await;
     let (one, other) = (stored(&node).await, stored(&node).await);
     let both = format!("id={}; id={}", one.token().unwrap(), other.token().unwrap());
     let client = node.client().header("cookie", &both);

@@ -3,23 +3,15 @@
 use std::os::unix::process::ExitStatusExt;
 
 use cloakroom_tests::socket::Socket;
-use cloakroom_tests::{Client, Node};
 use http::Method;
 use tokio::net::TcpStream;
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 #[tokio::test]
 async fn requests_under_way_are_answered_and_the_status_is_0() {
     for signal in ["TERM", "INT"] {
-        let mut node = Node::start().await;
+        let mut node = start("").await;
         let client = stored(&node).await;
         let slow = node
             .begin(&client, Method::PUT, "/api/slow/late?ms=400", "1")
@@ -34,7 +26,7 @@ async fn requests_under_way_are_answered_and_the_status_is_0() {
 
 #[tokio::test]
 async fn requests_over_http2_are_answered_too() {
-    let mut node = Node::start().await;
+    let mut node = start("").await;
     let client = stored(&node).await.over_http2();
     let slow = node
         .begin(&client, Method::PUT, "/api/slow/late?ms=400", "1")
@@ -46,7 +38,7 @@ async fn requests_over_http2_are_answered_too() {
 
 #[tokio::test]
 async fn a_body_that_still_streams_ends_whole() {
-    let mut node = Node::start().await;
+    let mut node = start("").await;
     let client = stored(&node).await;
     let stream = node
         .begin(&client, Method::PUT, "/api/stream/late?ms=400", "1")
@@ -58,7 +50,7 @@ async fn a_body_that_still_streams_ends_whole() {
 
 #[tokio::test]
 async fn an_open_socket_and_an_idle_connection_do_not_hold_up_the_end() {
-    let mut node = Node::with("--store memory: --drain 1h").start().await;
+    let mut node = start("--drain 1h").await;
     let client = stored(&node).await;
     let mut socket = Socket::open(&node, client.token().as_deref())
         .await
@@ -72,7 +64,7 @@ async fn an_open_socket_and_an_idle_connection_do_not_hold_up_the_end() {
 
 #[tokio::test]
 async fn what_runs_longer_than_the_drain_is_cut_off() {
-    let mut node = Node::with("--store memory: --drain 100ms").start().await;
+    let mut node = start("--drain 100ms").await;
     let client = stored(&node).await;
     let operator = node.client();
     let before = operator.looked_at().await;

@@ -3,17 +3,10 @@
 
 use std::time::Duration;
 
-use cloakroom_tests::{Client, Node, eventually};
+use cloakroom_tests::eventually;
 use serde_json::json;
 
-async fn stored(node: &Node) -> Client {
-    let client = node.client();
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-    client
-}
+use super::{start, stored};
 
 async fn pass(millis: u64) {
     tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -21,7 +14,7 @@ async fn pass(millis: u64) {
 
 #[tokio::test]
 async fn an_unused_session_times_out_and_its_holder_is_told() {
-    let node = Node::with("--store memory: --idle 250ms").start().await;
+    let node = start("--idle 250ms").await;
     let client = stored(&node).await;
     let token = client.token();
     pass(400).await;
@@ -43,7 +36,7 @@ async fn an_unused_session_times_out_and_its_holder_is_told() {
 
 #[tokio::test]
 async fn a_session_has_its_own_timeout() {
-    let node = Node::with("--store memory:").start().await;
+    let node = start("").await;
     let (short, standard) = (stored(&node).await, stored(&node).await);
     short
         .post("/api/timeout", "{\"idle\":\"100ms\"}")
@@ -56,9 +49,7 @@ async fn a_session_has_its_own_timeout() {
 
 #[tokio::test]
 async fn use_does_not_move_the_absolute_deadline() {
-    let node = Node::with("--store memory: --idle never --absolute 300ms")
-        .start()
-        .await;
+    let node = start("--idle never --absolute 300ms").await;
     let client = stored(&node).await;
     let deadline = client.session().await["expires_at"].clone();
     for _ in 0..20 {
@@ -74,18 +65,14 @@ async fn use_does_not_move_the_absolute_deadline() {
 
 #[tokio::test]
 async fn never_and_never_have_no_deadline() {
-    let node = Node::with("--store memory: --idle never --absolute never")
-        .start()
-        .await;
+    let node = start("--idle never --absolute never").await;
     let client = stored(&node).await;
     assert_eq!(client.session().await["expires_at"], json!(null));
 }
 
 #[tokio::test]
 async fn after_the_retention_an_ended_session_is_unknown() {
-    let node = Node::with("--store memory: --retention 200ms")
-        .start()
-        .await;
+    let node = start("--retention 200ms").await;
     let client = stored(&node).await;
     let thief = client.copy();
     client.delete("/api/session").await.assert_status(204);
@@ -97,9 +84,7 @@ async fn after_the_retention_an_ended_session_is_unknown() {
 
 #[tokio::test]
 async fn without_retention_nothing_is_told_of_an_ended_session() {
-    let node = Node::with("--store memory: --idle 100ms --retention 0s")
-        .start()
-        .await;
+    let node = start("--idle 100ms --retention 0s").await;
     let (left, destroyed) = (stored(&node).await, stored(&node).await);
     let thief = destroyed.copy();
     destroyed.delete("/api/session").await.assert_status(204);
@@ -110,7 +95,7 @@ async fn without_retention_nothing_is_told_of_an_ended_session() {
 
 #[tokio::test]
 async fn disabled_sessions_are_501_and_set_no_cookie() {
-    let node = Node::with("--store memory: --idle disabled").start().await;
+    let node = start("--idle disabled").await;
     let client = node.client();
     for answer in [
         client.get("/api/session").await,
@@ -129,9 +114,7 @@ async fn disabled_sessions_are_501_and_set_no_cookie() {
 
 #[tokio::test]
 async fn the_poll_ends_what_is_due_without_a_visit() {
-    let node = Node::with("--store memory: --idle 100ms --poll off --purge off")
-        .start()
-        .await;
+    let node = start("--idle 100ms --poll off --purge off").await;
     stored(&node).await;
     pass(250).await;
     let operator = node.client();
@@ -152,7 +135,7 @@ async fn max_age_follows_the_timeout() {
         ("--max-age 1000d", Some("Max-Age=34560000")),
         ("--max-age session", None),
     ] {
-        let node = Node::with("--store memory:").args(arguments).start().await;
+        let node = start(arguments).await;
         let answer = node.client().put("/api/data/a", "1").await;
         let cookies = answer.set_cookies();
         let found = cookies[0]
@@ -166,7 +149,7 @@ async fn max_age_follows_the_timeout() {
 
 #[tokio::test]
 async fn eager_stores_every_visitor() {
-    let node = Node::with("--store memory: --eager").start().await;
+    let node = start("--eager").await;
     let client = node.client();
     let answer = client.get("/api/session").await;
     assert_eq!(answer.json()["is_new"], true);
@@ -177,7 +160,7 @@ async fn eager_stores_every_visitor() {
 
 #[tokio::test]
 async fn save_on_create_stores_the_session_before_the_handler() {
-    let node = Node::with("--store memory: --save-on-create").start().await;
+    let node = start("--save-on-create").await;
     let client = node.client();
     let answer = client.get("/api/session").await;
     assert!(

@@ -2,11 +2,11 @@
 
 use cloakroom_tests::Node;
 
+use super::start;
+
 #[tokio::test]
 async fn in_header_mode_the_token_travels_in_a_header_of_that_name() {
-    let node = Node::with("--store memory: --transport header --name x-ticket")
-        .start()
-        .await;
+    let node = start("--transport header --name x-ticket").await;
     let visitor = node.client();
     let answer = visitor.put("/api/data/colour", "\"red\"").await;
     answer.assert_status(204);
@@ -38,10 +38,7 @@ async fn in_header_mode_the_token_travels_in_a_header_of_that_name() {
 #[tokio::test]
 async fn with_two_transports_the_first_listed_sends_and_wins() {
     for (transport, first) in [("cookie,header", "cookie"), ("header,cookie", "header")] {
-        let node = Node::with("--store memory: --transport")
-            .arg(transport)
-            .start()
-            .await;
+        let node = start(&format!("--transport {transport}")).await;
         let answer = node.client().put("/api/data/n", "1").await;
         let by_header = answer
             .headers
@@ -100,7 +97,7 @@ async fn token(node: &Node, value: &str) -> String {
 
 #[tokio::test]
 async fn several_cookies_of_our_name_are_tried_and_malformed_ones_do_not_count() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     client.put("/api/data/n", "1").await.assert_status(204);
     let token = client.token().unwrap();
@@ -117,7 +114,7 @@ async fn several_cookies_of_our_name_are_tried_and_malformed_ones_do_not_count()
 
 #[tokio::test]
 async fn a_response_that_looked_at_the_session_varies_by_the_cookie() {
-    let node = Node::start().await;
+    let node = start("").await;
     let client = node.client();
     let looked = client.get("/api/session").await;
     assert!(
@@ -134,9 +131,7 @@ async fn a_response_that_looked_at_the_session_varies_by_the_cookie() {
 
 #[tokio::test]
 async fn affinity_puts_the_node_behind_the_token_and_accepts_a_foreign_one() {
-    let node = Node::with("--store memory: --node n1 --affinity")
-        .start()
-        .await;
+    let node = start("--node n1 --affinity").await;
     let client = node.client();
     client.put("/api/data/n", "1").await.assert_status(204);
     let token = client.token().unwrap();

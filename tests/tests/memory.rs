@@ -1,0 +1,5 @@
+//! The scenarios over the memory store.
+
+mod scenarios;
+
+const STORE: &str = "memory:";
