@@ -1,5 +1,6 @@
 //! The change feed never blocks, and counts as lost until it says `Live`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom_core::{Change, ChangeFeed, Due, SessionId, SessionStore};
@@ -20,6 +21,7 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
         case!(an_expiry_is_told_as_an_ending if Endings),
         case!(saves_are_told_with_their_stamp if Changes),
         case!(a_create_is_told if Changes),
+        case!(shared a_newcomer_misses_nothing_after_what_it_reads if Changes),
         case!(a_touch_is_not_told if Changes),
         case!(a_refused_save_is_not_told_as_saved if Changes),
         case!(a_reader_that_sleeps_hears_all_or_lost_and_blocks_nobody if Changes),
@@ -29,9 +31,9 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
 }
 
 async fn next(feed: &mut ChangeFeed) -> Change {
-    tokio::time::timeout(Duration::from_secs(10), feed.next())
+    tokio::time::timeout(Duration::from_secs(5), feed.next())
         .await
-        .expect("a notice within 10 s")
+        .expect("a notice within 5 s")
         .expect("the store holds the sender")
 }
 
@@ -132,6 +134,44 @@ async fn a_create_is_told<S: SessionStore>(store: &S) {
     let stamp = record.stamp;
     for feed in &mut feeds {
         while next(feed).await != (Change::Saved { id, stamp }) {}
+    }
+}
+
+/// A second manager joins while the first one writes: it is told of every state after the one that
+/// it reads. Where the first was alone until then, the grant must be withdrawn in time.
+async fn a_newcomer_misses_nothing_after_what_it_reads<S: SessionStore>(store: &Arc<S>) {
+    for round in 0..20 {
+        let first_feed = feed(&**store);
+        let mut record = live();
+        let id = put(&**store, &record).await;
+        let shared = Arc::clone(store);
+        let writes = tokio::spawn(async move {
+            let mut stamps = vec![record.stamp];
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+                let mut next = record.clone();
+                next.stamp = record.stamp.next();
+                saved(&*shared, id, &next, record.stamp).await;
+                record = next;
+                stamps.push(record.stamp);
+            }
+            stamps
+        });
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        let mut newcomer = feed(&**store);
+        while next(&mut newcomer).await != Change::Live {}
+        let read = load(&**store, id).await.expect("a row").stamp;
+        let stamps = writes.await.expect("the writer was not refused");
+        for stamp in stamps
+            .into_iter()
+            .skip_while(|stamp| *stamp != read)
+            .skip(1)
+        {
+            while next(&mut newcomer).await != (Change::Saved { id, stamp }) {}
+        }
+        drop(first_feed);
     }
 }
 

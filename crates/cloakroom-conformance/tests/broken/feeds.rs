@@ -70,3 +70,39 @@ impl Sabotage for HastyFeed {
         Some(feed)
     }
 }
+
+/// Looks whether anybody listens, and writes afterwards.
+#[derive(Default)]
+pub(crate) struct ForgetfulGrant {
+    senders: Mutex<Vec<ChangeSender>>,
+}
+
+impl Sabotage for ForgetfulGrant {
+    async fn save(
+        &self,
+        store: &MemoryStore,
+        id: SessionId,
+        record: &Record,
+        expected: Stamp,
+    ) -> Answer<SaveOutcome> {
+        let listening = self.senders.lock().unwrap().clone();
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        let outcome = store.save(id, record, expected).await?;
+        let stamp = record.stamp;
+        for sender in listening.iter().skip(1) {
+            sender.send(Change::Saved { id, stamp }).ok();
+        }
+        Ok(outcome)
+    }
+
+    fn changes(&self, _: &MemoryStore) -> Option<ChangeFeed> {
+        let (sender, feed) = ChangeFeed::channel(4_096);
+        sender.send(Change::Live).unwrap();
+        let mut senders = self.senders.lock().unwrap();
+        senders.retain(|sender| !sender.is_closed());
+        senders.push(sender);
+        Some(feed)
+    }
+}
