@@ -1,4 +1,4 @@
-use crate::cause::Cause;
+use crate::shared::cause::Cause;
 
 /// What an error number means
 /// ([MySQL](https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html),

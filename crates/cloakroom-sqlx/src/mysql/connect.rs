@@ -5,10 +5,10 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{ConnectOptions, Connection};
 
 use super::codes;
-use crate::failure::{Fate, Verdict};
-use crate::pool::Connector;
-use crate::row::value;
-use crate::statement::statement;
+use crate::shared::failure::{Fate, Verdict};
+use crate::shared::pool::Connector;
+use crate::shared::row::value;
+use crate::shared::statement::statement;
 
 /// What a statement holds apart from head and body, generously.
 const REST: usize = 1_024;

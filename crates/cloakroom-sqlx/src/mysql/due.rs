@@ -2,9 +2,9 @@ use cloakroom_core::{Due, Record, SessionId, Timestamp};
 use sqlx::mysql::MySqlConnection;
 
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row::{self, value};
-use crate::run::Operation;
+use crate::shared::failure::Failure;
+use crate::shared::row::{self, value};
+use crate::shared::run::Operation;
 
 #[derive(Debug)]
 pub(super) struct Expire<'a> {

@@ -1,12 +1,12 @@
 use sqlx::mysql::MySqlConnection;
 
 use super::sql::{COMMENT, Sql};
-use crate::cause::Cause;
-use crate::failure::Failure;
-use crate::row::value;
-use crate::run::Operation;
-use crate::schema;
-use crate::statement::statement;
+use crate::shared::cause::Cause;
+use crate::shared::failure::Failure;
+use crate::shared::row::value;
+use crate::shared::run::Operation;
+use crate::shared::schema;
+use crate::shared::statement::statement;
 
 #[derive(Debug)]
 pub(super) struct Migrate<'a> {

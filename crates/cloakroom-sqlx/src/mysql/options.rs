@@ -6,7 +6,7 @@ use sqlx::ConnectOptions;
 use sqlx::mysql::MySqlConnectOptions;
 
 use super::MySqlStore;
-use crate::settings::{Settings, setters};
+use crate::shared::settings::{Settings, setters};
 
 /// Which database, which table, and how long to wait.
 ///

@@ -3,9 +3,9 @@ use std::fmt::Write;
 use cloakroom_core::{Record, SessionId, Stamp, Timestamp};
 use sqlx::SqlStr;
 
-use crate::row::{self, millis, signed};
-use crate::schema::Steps;
-use crate::statement::statement;
+use crate::shared::row::{self, millis, signed};
+use crate::shared::schema::Steps;
+use crate::shared::statement::statement;
 
 /// The record's columns, in the order in which they are bound and read.
 const RECORD: &str = "version, nonce, state, owner, used_at, deadline, expires_at, head, body";

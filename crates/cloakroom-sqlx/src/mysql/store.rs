@@ -15,9 +15,9 @@ use super::options::MySqlOptions;
 use super::read::{Load, OwnedBy, PeekAt};
 use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
-use crate::cause::Cause;
-use crate::pool::Pool;
-use crate::run::{MIGRATION, Nothing, Operation, in_batches, run};
+use crate::shared::cause::Cause;
+use crate::shared::pool::Pool;
+use crate::shared::run::{MIGRATION, Nothing, Operation, in_batches, run};
 
 /// Sessions in a `MySQL` (8.0 or newer) or `MariaDB` (10.6 or newer) database.
 ///

@@ -8,9 +8,10 @@ use sqlx::query::Query;
 use super::codes;
 use super::read::{fetch_peek, fetch_record};
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row::{self, millis, signed};
-use crate::run::{Operation, ROUNDS, restless, settle_create, settle_save};
+use crate::shared::failure::Failure;
+use crate::shared::row::{self, millis, signed};
+use crate::shared::run::{Operation, ROUNDS, restless};
+use crate::shared::settle::{settle_create, settle_save};
 
 /// The nine columns of a record and then the id, in the order of the marks.
 fn bind(statement: SqlStr, id: SessionId, record: &Record) -> Query<'_, MySql, MySqlArguments> {

@@ -1,4 +1,4 @@
-use crate::cause::Cause;
+use crate::shared::cause::Cause;
 
 /// What an error code means
 /// ([list](https://www.postgresql.org/docs/current/errcodes-appendix.html)).

@@ -2,9 +2,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity
 use sqlx::{ConnectOptions, Connection};
 
 use super::codes;
-use crate::cause::Cause;
-use crate::failure::{Fate, Verdict};
-use crate::pool::Connector;
+use crate::shared::cause::Cause;
+use crate::shared::failure::{Fate, Verdict};
+use crate::shared::pool::Connector;
 
 /// Opens connections to one database.
 pub(super) struct Dialer {

@@ -2,11 +2,11 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row::value;
-use crate::run::Operation;
-use crate::schema;
-use crate::statement::statement;
+use crate::shared::failure::Failure;
+use crate::shared::row::value;
+use crate::shared::run::Operation;
+use crate::shared::schema;
+use crate::shared::statement::statement;
 
 /// Nodes that start at once migrate one after the other, under this advisory lock (any number of
 /// our own will do: the letters `cloakroo`).

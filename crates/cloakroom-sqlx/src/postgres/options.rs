@@ -6,8 +6,8 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 use super::PostgresStore;
-use crate::name;
-use crate::settings::{Settings, setters};
+use crate::shared::name;
+use crate::shared::settings::{Settings, setters};
 
 /// Which database, which table, and how long to wait.
 ///

@@ -3,9 +3,9 @@ use sqlx::postgres::PgConnection;
 
 use super::sql::Sql;
 use super::uuid::Uuid;
-use crate::failure::Failure;
-use crate::row;
-use crate::run::Operation;
+use crate::shared::failure::Failure;
+use crate::shared::row;
+use crate::shared::run::Operation;
 
 #[derive(Debug)]
 pub(super) struct Load<'a> {

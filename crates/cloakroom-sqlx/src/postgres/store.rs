@@ -15,8 +15,8 @@ use super::options::PostgresOptions;
 use super::read::{Load, OwnedBy, PeekAt};
 use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
-use crate::pool::Pool;
-use crate::run::{MIGRATION, Nothing, Operation, in_batches, run};
+use crate::shared::pool::Pool;
+use crate::shared::run::{MIGRATION, Nothing, Operation, in_batches, run};
 
 /// Sessions in a `PostgreSQL` database (12 or newer).
 ///

@@ -7,9 +7,10 @@ use sqlx::query::Query;
 
 use super::sql::Sql;
 use super::uuid::Uuid;
-use crate::failure::Failure;
-use crate::row::{self, millis, signed, value};
-use crate::run::{Operation, ROUNDS, restless, settle_create, settle_save};
+use crate::shared::failure::Failure;
+use crate::shared::row::{self, millis, signed, value};
+use crate::shared::run::{Operation, ROUNDS, restless};
+use crate::shared::settle::{settle_create, settle_save};
 
 /// The id and the nine columns of a record, as `$1` to `$10`.
 fn bind(statement: SqlStr, id: SessionId, record: &Record) -> Query<'_, Postgres, PgArguments> {

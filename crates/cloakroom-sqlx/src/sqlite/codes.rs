@@ -1,4 +1,4 @@
-use crate::cause::Cause;
+use crate::shared::cause::Cause;
 
 /// What a result code of `SQLite` means ([list](https://www.sqlite.org/rescode.html)).
 pub(super) fn cause(code: &str, message: &str) -> Cause {

@@ -5,9 +5,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::codes;
-use crate::failure::{Fate, Verdict};
-use crate::pool::Connector;
-use crate::statement::statement;
+use crate::shared::failure::{Fate, Verdict};
+use crate::shared::pool::Connector;
+use crate::shared::statement::statement;
 
 /// How often an open that finds the file busy is tried, within one timeout.
 const TRIES: u32 = 4;

@@ -3,9 +3,9 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row::{self, millis, signed};
-use crate::run::Operation;
+use crate::shared::failure::Failure;
+use crate::shared::row::{self, millis, signed};
+use crate::shared::run::Operation;
 
 #[derive(Debug)]
 pub(super) struct Expire<'a> {

@@ -2,10 +2,10 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::run::Operation;
-use crate::schema;
-use crate::statement::statement;
+use crate::shared::failure::Failure;
+use crate::shared::run::Operation;
+use crate::shared::schema;
+use crate::shared::statement::statement;
 
 #[derive(Debug)]
 pub(super) struct Migrate<'a> {

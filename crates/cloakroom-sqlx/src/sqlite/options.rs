@@ -8,7 +8,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
 
 use super::SqliteStore;
-use crate::name;
+use crate::shared::name;
 
 /// The page size that `SQLite` gives new files.
 const PAGE: u64 = 4_096;

@@ -2,9 +2,9 @@ use cloakroom_core::{Owner, Page, Peek, Record, SessionId};
 use sqlx::sqlite::SqliteConnection;
 
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row;
-use crate::run::Operation;
+use crate::shared::failure::Failure;
+use crate::shared::row;
+use crate::shared::run::Operation;
 
 pub(super) async fn fetch_record(
     sql: &Sql,

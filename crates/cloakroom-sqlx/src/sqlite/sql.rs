@@ -1,7 +1,7 @@
 use sqlx::SqlStr;
 
-use crate::schema::Steps;
-use crate::statement::statement;
+use crate::shared::schema::Steps;
+use crate::shared::statement::statement;
 
 /// The record's columns, in the order in which they are bound and read.
 const RECORD: &str = "version, nonce, state, owner, used_at, deadline, expires_at, head, body";

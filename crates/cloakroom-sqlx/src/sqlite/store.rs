@@ -17,9 +17,9 @@ use super::options::SqliteOptions;
 use super::read::{Load, OwnedBy, PeekAt};
 use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
-use crate::name;
-use crate::pool::Pool;
-use crate::run::{Operation, in_batches, run};
+use crate::shared::name;
+use crate::shared::pool::Pool;
+use crate::shared::run::{Operation, in_batches, run};
 
 /// Sessions in a `SQLite` database.
 ///
@@ -193,7 +193,10 @@ impl Operation<SqliteConnection> for Hold {
 
     const REPEATABLE: bool = true;
 
-    async fn run(&self, connection: &mut SqliteConnection) -> Result<(), crate::failure::Failure> {
+    async fn run(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), crate::shared::failure::Failure> {
         sqlx::query("SELECT count(*) FROM sqlite_schema")
             .execute(connection)
             .await?;

@@ -7,9 +7,9 @@ use sqlx::{Connection, SqlStr};
 
 use super::read::{fetch_peek, fetch_record};
 use super::sql::Sql;
-use crate::failure::Failure;
-use crate::row::{self, millis, signed};
-use crate::run::{Operation, ROUNDS, restless};
+use crate::shared::failure::Failure;
+use crate::shared::row::{self, millis, signed};
+use crate::shared::run::{Operation, ROUNDS, restless};
 
 /// The id and the nine columns of a record, as `?1` to `?10`.
 fn bind(statement: SqlStr, id: SessionId, record: &Record) -> Query<'_, Sqlite, SqliteArguments> {

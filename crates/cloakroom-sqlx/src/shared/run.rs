@@ -1,10 +1,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use cloakroom_core::{CreateOutcome, SaveOutcome, Stamp, StoreError};
+use cloakroom_core::{Stamp, StoreError};
 
-use crate::failure::{Failure, Fate};
-use crate::pool::{Connector, Pool};
+use crate::shared::failure::{Failure, Fate};
+use crate::shared::pool::{Connector, Pool};
 
 /// How often a statement that the database rolled back is tried again, at most.
 const RETRIES: u32 = 8;
@@ -16,26 +16,6 @@ pub(crate) const ROUNDS: usize = 5;
 
 pub(crate) fn restless() -> Failure {
     StoreError::unavailable("the row changed at each of several looks").into()
-}
-
-/// What a repeated `create` says: our own stamp in the way is the first attempt, which was stored.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(crate) fn settle_create(second: CreateOutcome, own: Stamp) -> Option<CreateOutcome> {
-    match second {
-        CreateOutcome::Created => Some(second),
-        CreateOutcome::Exists(stamp) => (stamp == own).then_some(CreateOutcome::Created),
-    }
-}
-
-/// What a repeated `save` says. Another's stamp settles nothing: it may have replaced what the
-/// first attempt has stored.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(crate) fn settle_save(second: SaveOutcome, own: Stamp) -> Option<SaveOutcome> {
-    match second {
-        SaveOutcome::Conflict(found) => (found.stamp == own).then_some(SaveOutcome::Saved),
-        // An ended session is never replayed, whether or not the first attempt came before.
-        SaveOutcome::Saved | SaveOutcome::Ended(_) | SaveOutcome::Gone => Some(second),
-    }
 }
 
 /// How long a migration may take: an index over a large table is not made within a request.
@@ -191,18 +171,4 @@ fn pause(retry: u32) -> Duration {
     let most = 1_000_u64 << retry.min(6);
     // Any random number will do, and a stamp holds one.
     Duration::from_micros(Stamp::first().nonce % most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeated_write_is_settled_by_its_own_stamp() {
-        let (own, other) = (Stamp::first(), Stamp::first());
-        let settled = settle_create(CreateOutcome::Exists(own), own);
-        assert_eq!(settled, Some(CreateOutcome::Created));
-        assert_eq!(settle_create(CreateOutcome::Exists(other), own), None);
-        assert_eq!(settle_save(SaveOutcome::Gone, own), Some(SaveOutcome::Gone));
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 
-use crate::failure::{Failure, Verdict};
+use crate::shared::failure::{Failure, Verdict};
 
 /// How a driver opens, closes and judges.
 pub(crate) trait Connector: Send + Sync + 'static {

@@ -1,9 +1,13 @@
 use cloakroom_core::StoreErrorKind as Kind;
 
-use crate::failure::Fate;
+use crate::shared::failure::Fate;
 
 /// Why a database said no. Each driver's codes lead here; what follows is the same for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql")),
+    expect(dead_code, reason = "a file has fewer causes than a server")
+)]
 pub(crate) enum Cause {
     /// Rolled back to let another go first.
     Collision,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cloakroom_core::StoreError;
 
-use crate::name;
+use crate::shared::name;
 
 /// What the stores on a database server have in common.
 #[derive(Clone, Debug)]

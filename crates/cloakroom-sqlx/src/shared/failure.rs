@@ -4,7 +4,7 @@ use std::fmt;
 use cloakroom_core::StoreError;
 use sqlx::error::DatabaseError;
 
-use crate::cause::Cause;
+use crate::shared::cause::Cause;
 
 /// What an operation on a connection can end with, other than its result.
 #[derive(Debug)]

@@ -1,0 +1,251 @@
+//! A purge of many rows by two nodes beside live traffic: how long it takes, and what the traffic
+//! feels.
+//!
+//! `ROWS=2000000 cargo bench -p cloakroom-sqlx --all-features --bench purge [sqlite|postgres|mysql]`
+
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "it measures time and prints it"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cloakroom_core::{
+    Record, SaveOutcome, SessionId, SessionStore, Stamp, State, Times, Timestamp, TouchOutcome,
+};
+use cloakroom_services::shared;
+use cloakroom_sqlx::{MySqlStore, PostgresStore, SqliteOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+/// Requests at once beside the purge.
+const CLIENTS: usize = 8;
+
+fn main() {
+    let rows: u64 = std::env::var("ROWS")
+        .ok()
+        .and_then(|rows| rows.parse().ok())
+        .unwrap_or(200_000);
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        if wanted("sqlite") {
+            sqlite(rows).await;
+        }
+        if wanted("postgres") {
+            postgres(rows).await;
+        }
+        if wanted("mysql") {
+            mysql(rows).await;
+        }
+    });
+}
+
+async fn sqlite(rows: u64) {
+    let path = std::env::temp_dir().join(format!("cloakroom-purge-{}.db", std::process::id()));
+    let open = || {
+        SqliteOptions::new(&path)
+            .operation_timeout(Duration::from_secs(10))
+            .open()
+    };
+    let store = open().await.expect("the file can be opened");
+    store.migrate().await.expect("the table can be made");
+    let fill = format!(
+        "INSERT INTO cloakroom_sessions WITH RECURSIVE n(n) AS \
+         (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows}) \
+         SELECT randomblob(16), 1, 1, n % 2, NULL, 1, n, n, x'01', zeroblob(200) FROM n"
+    );
+    let mut operator = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .connect()
+        .await
+        .expect("the file can be opened");
+    sqlx::raw_sql(AssertSqlSafe(fill))
+        .execute(&mut operator)
+        .await
+        .expect("rows can be made");
+    operator.close().await.expect("it closes");
+    measure(
+        "SQLite",
+        store,
+        open().await.expect("the file can be opened"),
+        rows,
+    )
+    .await;
+    for suffix in ["", "-wal", "-shm"] {
+        std::fs::remove_file(format!("{}{suffix}", path.display())).ok();
+    }
+}
+
+async fn postgres(rows: u64) {
+    let url = shared::postgres().expect("PostgreSQL starts");
+    let store = PostgresStore::connect(&url)
+        .await
+        .expect("the server answers");
+    store.migrate().await.expect("the table can be made");
+    let fill = format!(
+        "INSERT INTO cloakroom_sessions SELECT gen_random_uuid(), 1, 1, (n % 2)::smallint, NULL, \
+         1, n, n, '\\x01', decode(repeat('00', 200), 'hex') FROM generate_series(1, {rows}) AS n"
+    );
+    let options: sqlx::postgres::PgConnectOptions = url.parse().expect("the URL is right");
+    let mut operator = options.connect().await.expect("the server answers");
+    sqlx::raw_sql(AssertSqlSafe(fill))
+        .execute(&mut operator)
+        .await
+        .expect("rows can be made");
+    let other = PostgresStore::connect(&url)
+        .await
+        .expect("the server answers");
+    measure("PostgreSQL", store, other, rows).await;
+}
+
+async fn mysql(rows: u64) {
+    let url = shared::mariadb().expect("MariaDB starts");
+    let store = MySqlStore::connect(&url).await.expect("the server answers");
+    store.migrate().await.expect("the table can be made");
+    let fill = format!(
+        "INSERT INTO cloakroom_sessions SELECT UNHEX(MD5(seq)), 1, 1, seq % 2, NULL, 1, seq, seq, \
+         X'01', REPEAT('x', 200) FROM seq_1_to_{rows}"
+    );
+    let options: sqlx::mysql::MySqlConnectOptions = url.parse().expect("the URL is right");
+    let mut operator = options.connect().await.expect("the server answers");
+    sqlx::raw_sql(AssertSqlSafe(fill))
+        .execute(&mut operator)
+        .await
+        .expect("rows can be made");
+    let other = MySqlStore::connect(&url).await.expect("the server answers");
+    measure("MariaDB", store, other, rows).await;
+}
+
+async fn measure<S: SessionStore + Clone>(name: &str, store: S, other: S, rows: u64) {
+    let now = Timestamp::from_millis(rows + 10);
+    let quiet = traffic(
+        &store,
+        Arc::new(AtomicBool::new(false)),
+        Duration::from_secs(3),
+    )
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let live = tokio::spawn({
+        let (store, stop) = (store.clone(), Arc::clone(&stop));
+        async move { traffic(&store, stop, Duration::from_secs(3_600)).await }
+    });
+    let start = Instant::now();
+    let nodes = [store, other].map(|node| {
+        tokio::spawn(async move {
+            let mut removed = 0;
+            loop {
+                match node.purge(now, 5_000).await.expect("no purge fails") {
+                    0 => return removed,
+                    some => removed += some,
+                }
+            }
+        })
+    });
+    let mut removed = 0;
+    for node in nodes {
+        removed += node.await.expect("no purge panics");
+    }
+    let took = start.elapsed();
+    stop.store(true, Ordering::Release);
+    let busy = live.await.expect("no request fails");
+    println!("{name}: {removed} of {rows} rows in {took:.1?}");
+    println!("  traffic alone:          {quiet}");
+    println!("  traffic while purging:  {busy}");
+}
+
+/// Clients that load, save and touch a session each; what the slowest of their operations took.
+async fn traffic<S: SessionStore + Clone>(
+    store: &S,
+    stop: Arc<AtomicBool>,
+    longest: Duration,
+) -> String {
+    let start = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (store, stop) = (store.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut times = Vec::new();
+                while !stop.load(Ordering::Acquire) && start.elapsed() < longest {
+                    one_session(&store, &mut times).await;
+                }
+                times
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for client in clients {
+        times.extend(client.await.expect("no operation fails"));
+    }
+    let per_second =
+        f64::from(u32::try_from(times.len()).unwrap_or(u32::MAX)) / start.elapsed().as_secs_f64();
+    times.sort_unstable();
+    let at = |share: usize| {
+        times
+            .get(times.len() * share / 1_000)
+            .copied()
+            .unwrap_or_default()
+    };
+    let last = times.last().copied().unwrap_or_default();
+    format!(
+        "{per_second:.0} operations/s, p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, longest {last:.1?}",
+        at(500),
+        at(990),
+        at(999)
+    )
+}
+
+async fn one_session<S: SessionStore>(store: &S, times: &mut Vec<Duration>) {
+    let id = SessionId::generate(Timestamp::from_millis(1_700_000_000_000));
+    let far = Some(Timestamp::from_millis(4_000_000_000_000));
+    let until = Times {
+        used_at: Timestamp::EPOCH,
+        deadline: far,
+        expires_at: far,
+    };
+    let mut record = Record::from_stored(
+        Stamp::first(),
+        State::Live,
+        None,
+        until,
+        vec![1; 60],
+        vec![1; 200],
+    );
+    let mut timed = |start: Instant| times.push(start.elapsed());
+    let start = Instant::now();
+    store.create(id, &record).await.expect("it is created");
+    timed(start);
+    for _ in 0..5 {
+        let start = Instant::now();
+        store.load(id).await.expect("it is loaded");
+        timed(start);
+        let expected = record.stamp;
+        record.stamp = expected.next();
+        let start = Instant::now();
+        let saved = store
+            .save(id, &record, expected)
+            .await
+            .expect("it is saved");
+        timed(start);
+        assert_eq!(saved, SaveOutcome::Saved);
+        let start = Instant::now();
+        let touched = store
+            .touch(id, record.stamp, until)
+            .await
+            .expect("it is touched");
+        timed(start);
+        assert_eq!(touched, TouchOutcome::Touched);
+    }
+    let start = Instant::now();
+    store.end(id, None).await.expect("it is ended");
+    timed(start);
+}
