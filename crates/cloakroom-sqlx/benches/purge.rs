@@ -137,7 +137,7 @@ async fn measure<S: SessionStore + Clone>(name: &str, store: S, other: S, rows: 
     let stop = Arc::new(AtomicBool::new(false));
     let live = tokio::spawn({
         let (store, stop) = (store.clone(), Arc::clone(&stop));
-        async move { traffic(&store, stop, Duration::from_secs(3_600)).await }
+        async move { traffic(&store, stop, Duration::from_hours(1)).await }
     });
     let start = Instant::now();
     let nodes = [store, other].map(|node| {
@@ -204,7 +204,7 @@ async fn traffic<S: SessionStore + Clone>(
     )
 }
 
-async fn one_session<S: SessionStore>(store: &S, times: &mut Vec<Duration>) {
+async fn one_session<S: SessionStore>(store: &S, took: &mut Vec<Duration>) {
     let id = SessionId::generate(Timestamp::from_millis(1_700_000_000_000));
     let far = Some(Timestamp::from_millis(4_000_000_000_000));
     let until = Times {
@@ -220,7 +220,7 @@ async fn one_session<S: SessionStore>(store: &S, times: &mut Vec<Duration>) {
         vec![1; 60],
         vec![1; 200],
     );
-    let mut timed = |start: Instant| times.push(start.elapsed());
+    let mut timed = |start: Instant| took.push(start.elapsed());
     let start = Instant::now();
     store.create(id, &record).await.expect("it is created");
     timed(start);

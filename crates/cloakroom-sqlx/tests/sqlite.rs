@@ -191,8 +191,15 @@ async fn a_dropped_write_breaks_the_feed_until_a_later_one_is_through() {
         assert!(create.as_mut().poll(&mut context).is_pending());
     }
     assert_eq!(feed.next().await, Some(Change::Lost));
-    store.create(self::id(), &created).await.unwrap();
+    let later = self::id();
+    store.create(later, &created).await.unwrap();
+    let stamp = created.stamp;
+    assert_eq!(feed.next().await, Some(Change::Saved { id: later, stamp }));
     assert_eq!(feed.next().await, Some(Change::Live));
+    assert!(
+        !feed.sole().get(),
+        "it does not know what became of the first"
+    );
 }
 
 /// Rule 10: at whatever await a future is dropped, the row is old or new, and the next works.
@@ -297,7 +304,7 @@ async fn a_missing_table_a_missing_column_and_a_strange_table_say_how_to_mend_it
         store.migrate().await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), StoreErrorKind::Rejected);
-        assert!(error.to_string().contains("another name"), "{error}");
+        assert!(error.to_string().contains("another table"), "{error}");
     }
     let other = file.options().table("mine").open().await.unwrap();
     other.migrate().await.unwrap();
@@ -395,7 +402,7 @@ async fn what_is_no_database_no_directory_or_no_url_is_rejected() {
     .unwrap();
     let error = file.options().open().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Rejected);
-    assert!(error.to_string().contains("no SQLite database"), "{error}");
+    assert!(error.to_string().contains("no database"), "{error}");
     let error = SqliteStore::open("/no/such/directory/x.db")
         .await
         .unwrap_err();
