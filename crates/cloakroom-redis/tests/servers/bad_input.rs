@@ -1,5 +1,7 @@
 //! Whatever is wrong is said clearly, and nothing is lost by it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use cloakroom_core::{SessionStore, StoreErrorKind};
 use cloakroom_redis::{RedisOptions, RedisStore};
 use cloakroom_services::{Redis, RedisCluster, Server};
@@ -20,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("nobody_at_the_address_is_unavailable", nobody),
         trial("a_server_that_is_too_old_is_rejected", too_old),
         trial("a_connection_out_of_step_is_dropped", out_of_step),
+        trial("a_write_is_never_sent_again_and_a_read_is", sent_again),
         trial("settings_that_endanger_sessions_are_warned_of", warned),
         trial("tls_is_spoken_and_checked", tls),
     ]
@@ -165,7 +168,7 @@ async fn nobody() {
     );
 }
 
-/// A server of our own that answers each command by its first word.
+/// A server of our own that answers each command by its first word, or hangs up.
 async fn pretender(answer: fn(&str, &[String]) -> String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -188,7 +191,7 @@ async fn pretender(answer: fn(&str, &[String]) -> String) -> String {
                             .map(|word| String::from_utf8_lossy(word).into_owned())
                             .collect();
                         let reply = answer(&words[0].to_uppercase(), &words);
-                        if socket.write_all(reply.as_bytes()).await.is_err() {
+                        if reply.is_empty() || socket.write_all(reply.as_bytes()).await.is_err() {
                             return;
                         }
                     }
@@ -233,6 +236,44 @@ async fn out_of_step() {
     let error = store.load(new_id()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(full(&error).contains("another request"), "{}", full(&error));
+}
+
+/// This server takes every script and hangs up instead of answering.
+async fn sent_again() {
+    static SCRIPTS: AtomicU32 = AtomicU32::new(0);
+    let url = pretender(|command, _| match command {
+        "HELLO" => hello("7.0.0"),
+        "EVALSHA" | "EVAL" => {
+            SCRIPTS.fetch_add(1, Ordering::Relaxed);
+            String::new()
+        }
+        _ => "+OK\r\n".into(),
+    });
+    let store = RedisOptions::parse(&url.await)
+        .unwrap()
+        .read_retries(2)
+        .open()
+        .unwrap();
+    let first = record();
+    let unavailable = StoreErrorKind::Unavailable;
+    assert_eq!(kind(store.create(new_id(), &first).await), unavailable);
+    assert_eq!(
+        kind(store.save(new_id(), &next(&first), first.stamp).await),
+        unavailable
+    );
+    assert_eq!(
+        kind(store.touch(new_id(), first.stamp, first.times).await),
+        unavailable
+    );
+    assert_eq!(kind(store.end(new_id(), None).await), unavailable);
+    assert_eq!(
+        SCRIPTS.load(Ordering::Relaxed),
+        4,
+        "each write went out once"
+    );
+    assert_eq!(kind(store.load(new_id()).await), unavailable);
+    assert_eq!(kind(store.peek(new_id()).await), unavailable);
+    assert_eq!(SCRIPTS.load(Ordering::Relaxed), 4 + 2 * 3);
 }
 
 async fn warned() {

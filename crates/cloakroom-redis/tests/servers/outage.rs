@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{CreateOutcome, SaveOutcome, SessionStore, StoreErrorKind};
-use cloakroom_redis::RedisOptions;
+use cloakroom_core::{
+    Change, CreateOutcome, Record, SaveOutcome, SessionId, SessionStore, StoreErrorKind,
+};
+use cloakroom_redis::{RedisOptions, RedisStore};
 use cloakroom_services::Redis;
 use libtest_mimic::Trial;
 
@@ -19,6 +21,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "a_lost_connection_is_replaced_before_it_is_missed",
             lost_connection,
+        ),
+        trial(
+            "no_confirmed_write_is_lost_while_connections_are_killed",
+            writes_under_fire,
         ),
         trial("a_busy_server_is_unavailable_and_heals", busy),
         trial("a_full_server_refuses_writes_and_answers_loads", full),
@@ -84,6 +90,90 @@ async fn lost_connection() {
         let created = store.create(new_id(), &record()).await;
         assert_eq!(created.unwrap(), CreateOutcome::Created);
     }
+}
+
+/// Eight writers on two stores count up, and all connections are killed again and again.
+async fn writes_under_fire() {
+    let server = server();
+    let stores = [connect(&server).await, connect(&server).await];
+    let mut feed = stores[0].changes().unwrap();
+    hears(&mut feed, Change::Live).await;
+    let (id, mut first) = (new_id(), record());
+    first.body = 0_u64.to_be_bytes().to_vec();
+    stores[0].create(id, &first).await.unwrap();
+    let mut admin = Admin::of(&server).await;
+    let fire = tokio::spawn(async move {
+        loop {
+            admin.run::<()>("CLIENT KILL TYPE normal SKIPME yes").await;
+            admin.run::<()>("CLIENT KILL TYPE pubsub").await;
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+    });
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        writers.spawn(count_up(stores[n % 2].clone(), id));
+    }
+    let mut sum = Told::default();
+    while let Some(told) = writers.join_next().await {
+        let told = told.unwrap();
+        sum.confirmed += told.confirmed;
+        sum.hit += told.hit;
+        sum.open += told.open;
+    }
+    fire.abort();
+    let body = stored(&stores[1], id).await.body;
+    let counted = u64::from_be_bytes(body.try_into().unwrap());
+    let possible = sum.confirmed..=sum.confirmed + sum.open;
+    assert!(possible.contains(&counted), "{sum:?} {counted}");
+    assert!(sum.confirmed == 8 * 40 && sum.hit > 0, "{sum:?}");
+    // The feed was shot at as well, and is back.
+    let last = stored(&stores[1], id).await;
+    let after = next(&last);
+    let saved = stores[1].save(id, &after, last.stamp).await.unwrap();
+    assert_eq!(saved, SaveOutcome::Saved);
+    let stamp = after.stamp;
+    hears(&mut feed, Change::Saved { id, stamp }).await;
+}
+
+async fn stored(store: &RedisStore, id: SessionId) -> Record {
+    heals(|| store.load(id)).await.unwrap()
+}
+
+/// What became of additions.
+#[derive(Debug, Default)]
+struct Told {
+    confirmed: u64,
+    /// Had no answer.
+    hit: u64,
+    /// Of those: it stayed open whether they were stored.
+    open: u64,
+}
+
+/// Adds one forty times.
+async fn count_up(store: RedisStore, id: SessionId) -> Told {
+    let mut told = Told::default();
+    while told.confirmed < 40 {
+        let current = stored(&store, id).await;
+        let count = u64::from_be_bytes(current.body.clone().try_into().unwrap());
+        let mut new = next(&current);
+        new.body = (count + 1).to_be_bytes().to_vec();
+        match store.save(id, &new, current.stamp).await {
+            Ok(SaveOutcome::Saved) => told.confirmed += 1,
+            Ok(SaveOutcome::Conflict(other)) => assert_ne!(other.stamp, new.stamp),
+            Ok(other) => panic!("nobody ended it: {other:?}"),
+            Err(error) => {
+                assert_eq!(error.kind(), UNAVAILABLE);
+                told.hit += 1;
+                // Settled by its stamp, or it was overwritten, or it never arrived.
+                if stored(&store, id).await.stamp == new.stamp {
+                    told.confirmed += 1;
+                } else {
+                    told.open += 1;
+                }
+            }
+        }
+    }
+    told
 }
 
 async fn busy() {
