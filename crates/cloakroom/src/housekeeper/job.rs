@@ -115,7 +115,11 @@ pub(super) async fn repeat(weak: Weak<Inner>, state: Arc<JobState>) {
         };
         if failures > 0 {
             let pause = Duration::from_millis(250) * 2_u32.saturating_pow(failures.min(16));
-            tokio::time::sleep(pause.min(LONGEST_BACK_OFF)).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause.min(LONGEST_BACK_OFF)) => {}
+                // A new schedule counts at once.
+                () = state.changed.notified() => {}
+            }
         }
     }
 }

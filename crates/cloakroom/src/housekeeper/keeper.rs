@@ -1,12 +1,18 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::Notify;
 
 use crate::inner::Inner;
 
 /// The longest time between two rounds.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// How many touches are under way at once: a slow store must not let the last of many sessions wait
+/// for the first.
+const AT_ONCE: usize = 32;
 
 /// Keeps sessions in use alive, by a timer of its own: it comes round within a quarter of the
 /// shortest idle timeout that is in use, however the poll is scheduled.
@@ -37,6 +43,7 @@ pub(super) async fn keep_alive(weak: Weak<Inner>, wake: Arc<Notify>) {
 async fn touch_those_in_use(inner: &Arc<Inner>) {
     let now = inner.now();
     inner.shortest_idle.reset();
+    let mut unrecorded = Vec::new();
     for resident in inner.l1.residents() {
         if !resident.is_in_use() {
             continue;
@@ -46,11 +53,21 @@ async fn touch_those_in_use(inner: &Arc<Inner>) {
             continue;
         };
         inner.shortest_idle.see(idle);
-        let unrecorded = now.since(view.times.used_at.min(now));
-        if unrecorded >= idle / 2
-            || unrecorded >= inner.config.times.touch_interval_of(&view.snapshot.head)
+        let since = now.since(view.times.used_at.min(now));
+        if since >= idle / 2
+            || since >= inner.config.times.touch_interval_of(&view.snapshot.head)
         {
-            crate::commit::touch(inner, &resident, view, now).await;
+            unrecorded.push((resident, view));
         }
     }
+    let touches = stream::iter(unrecorded);
+    touches
+        .for_each_concurrent(AT_ONCE, async |(resident, view)| {
+            // The other parts of the housekeeper live in the same task.
+            let touch = crate::commit::touch(inner, &resident, view, now);
+            if AssertUnwindSafe(touch).catch_unwind().await.is_err() {
+                tracing::error!(id = %resident.id(), "keeping a session alive panicked");
+            }
+        })
+        .await;
 }
