@@ -41,6 +41,9 @@ const CASES: &[Case] = cases![
     a_killed_listener_is_lost_and_then_live,
     a_dropped_operation_never_leaves_its_reply_to_the_next,
     dead_idle_connections_are_no_outage,
+    connections_that_lie_idle_are_closed,
+    serialisation_failures_are_tried_again,
+    a_server_without_a_free_connection_is_unavailable,
     the_searches_use_their_indexes,
     expire_and_purge_never_go_beyond_the_clock_of_the_database,
     two_that_purge_and_one_that_writes_never_wait_for_each_other,
@@ -389,6 +392,55 @@ async fn dead_idle_connections_are_no_outage(url: String) {
         StoreErrorKind::Unavailable,
         "what it ended would not be known"
     );
+}
+
+async fn connections_that_lie_idle_are_closed(url: String) {
+    let application = fresh("a");
+    let options = options(&named(&url, &application)).push_endings(false);
+    let store = options
+        .idle_timeout(Duration::from_millis(40))
+        .connect()
+        .await
+        .unwrap();
+    let count =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{application}'");
+    let mut admin = operator(&url).await;
+    let open =
+        async |admin: &mut PgConnection| sql(admin, &count).await.first().unwrap().get::<i64, _>(0);
+    // It was open, since `connect` has tried it.
+    while open(&mut admin).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    store
+        .migrate()
+        .await
+        .expect("another is made when it is needed");
+}
+
+async fn serialisation_failures_are_tried_again(url: String) {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    let strict = format!("{url}{mark}options=-c%20default_transaction_isolation%3Dserializable");
+    let store = options(&strict).max_connections(4).connect().await.unwrap();
+    store.migrate().await.unwrap();
+    contract::walk(&store).await;
+    contract::increments_add_up(Arc::new(store)).await;
+}
+
+async fn a_server_without_a_free_connection_is_unavailable(_: String) {
+    let limits = [
+        "-c",
+        "max_connections=4",
+        "-c",
+        "superuser_reserved_connections=0",
+    ];
+    let server = Postgres::start_with(&limits).unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(operator(server.url()).await);
+    }
+    let error = PostgresStore::connect(server.url()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("no connection free"), "{error}");
 }
 
 async fn the_searches_use_their_indexes(url: String) {

@@ -36,3 +36,31 @@ pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
         .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
         .is_some_and(|error| error.number() == 1062)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_never_taken_for_a_mistake_nor_the_other_way_round() {
+        let table = [
+            (1213, Cause::Collision),
+            (1205, Cause::Locked),
+            (1040, Cause::TooManyConnections),
+            (1053, Cause::GoingAway),
+            (1927, Cause::GoingAway),
+            (1114, Cause::Full),
+            (1290, Cause::ReadOnlyServer),
+            (1792, Cause::ReadOnlyServer),
+            (1045, Cause::Credentials),
+            (1142, Cause::Forbidden),
+            (1146, Cause::NoTable),
+            (1054, Cause::OtherShape),
+            (1406, Cause::TooLarge),
+            (0, Cause::Unknown),
+        ];
+        for (number, expected) in table {
+            assert_eq!(cause(number), expected, "{number}");
+        }
+    }
+}

@@ -27,3 +27,34 @@ pub(super) fn cause(code: &str) -> Cause {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_never_taken_for_a_mistake_nor_the_other_way_round() {
+        let table = [
+            ("40001", Cause::Collision),
+            ("40P01", Cause::Collision),
+            ("53300", Cause::TooManyConnections),
+            ("53200", Cause::Exhausted),
+            ("53100", Cause::Full),
+            ("57P01", Cause::GoingAway),
+            ("57P03", Cause::GoingAway),
+            ("57014", Cause::Cancelled),
+            ("08006", Cause::GoingAway),
+            ("25006", Cause::ReadOnlyServer),
+            ("28P01", Cause::Credentials),
+            ("42P01", Cause::NoTable),
+            ("42703", Cause::OtherShape),
+            ("23514", Cause::OtherShape),
+            ("42501", Cause::Forbidden),
+            ("54000", Cause::TooLarge),
+            ("", Cause::Unknown),
+        ];
+        for (code, expected) in table {
+            assert_eq!(cause(code), expected, "{code}");
+        }
+    }
+}

@@ -33,3 +33,37 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
         .and_then(|code| code.parse::<i64>().ok())
         .is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_never_taken_for_a_mistake_nor_the_other_way_round() {
+        let table = [
+            ("5", "database is locked", Cause::Locked),
+            ("517", "database is locked", Cause::Collision),
+            ("261", "database is locked", Cause::Collision),
+            (
+                "8",
+                "attempt to write a readonly database",
+                Cause::ReadOnlyFile,
+            ),
+            ("778", "disk I/O error", Cause::Exhausted),
+            ("13", "database or disk is full", Cause::Full),
+            ("11", "database disk image is malformed", Cause::Damaged),
+            (
+                "1299",
+                "NOT NULL constraint failed: t.head",
+                Cause::OtherShape,
+            ),
+            ("1", "no such table: t", Cause::NoTable),
+            ("1", "no such column: head", Cause::OtherShape),
+            ("1", "table t already exists", Cause::TableInTheWay),
+            ("1", "near \"x\": syntax error", Cause::Unknown),
+        ];
+        for (code, message, expected) in table {
+            assert_eq!(cause(code, message), expected, "{code} {message}");
+        }
+    }
+}
