@@ -1,0 +1,65 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::guard::Lost;
+use super::{Base, Done, report, save};
+use crate::cache::Resident;
+use crate::inner::Inner;
+use crate::session::ChangeLog;
+use crate::{Error, ErrorKind};
+
+/// Keeps changes for the last request that leaves; see [`CommitAt::LastExit`]. This node shows them
+/// at once.
+///
+/// [`CommitAt::LastExit`]: crate::CommitAt::LastExit
+pub(super) async fn defer(
+    inner: &Arc<Inner>,
+    base: &Base,
+    log: &ChangeLog,
+    at_most: Duration,
+) -> Result<Done, Error> {
+    let resident = &base.resident;
+    let _turn = save::turn(inner, resident).await?;
+    if resident.view().snapshot.head.login_seq != base.login_seq {
+        return Err(ErrorKind::Superseded.into());
+    }
+    let Some(exit) = resident.defer(log.clone()) else {
+        return Ok(Done::Nothing);
+    };
+    let lost = Lost::new(inner);
+    let (inner, resident) = (Arc::clone(inner), Arc::clone(resident));
+    Arc::clone(&inner).tasks.spawn(async move {
+        // The task holds the resident: an eviction from L1 does not lose it.
+        tokio::select! {
+            () = tokio::time::sleep(at_most) => {}
+            () = exit.notified() => {}
+        }
+        flush(&inner, &resident, lost).await;
+    });
+    Ok(Done::Nothing)
+}
+
+/// Stores what was deferred. What cannot be stored is lost, which is an event and is counted.
+async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
+    if !resident.has_deferred() {
+        return lost.ignore();
+    }
+    let snapshot = resident.view().snapshot;
+    let base = Base {
+        resident: Arc::clone(resident),
+        login_seq: snapshot.head.login_seq,
+        digest: snapshot.head.digest,
+        token: None,
+        foreign_node: false,
+    };
+    let nothing_more = ChangeLog::default();
+    match save::save(inner, &base, &nothing_more, inner.now()).await {
+        Ok(Done::Gone) => {
+            inner.stats.gone.add();
+            lost.disarm();
+        }
+        Ok(_) => lost.disarm(),
+        Err(error) => report(inner, Some(resident.id()), &error, super::When::Late),
+    }
+    resident.clear_deferred();
+}
