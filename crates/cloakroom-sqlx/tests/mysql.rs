@@ -36,6 +36,7 @@ const CASES: &[Case] = cases![
     nodes_may_migrate_at_once_and_then_need_few_rights,
     every_operation_is_one_round_trip_and_a_refusal_two,
     a_dropped_operation_never_leaves_its_reply_to_the_next,
+    a_dropped_write_that_waits_holds_up_nobody,
     dead_idle_connections_are_no_outage,
     the_searches_use_their_indexes,
     expire_and_purge_never_go_beyond_the_clock_of_the_database,
@@ -217,6 +218,25 @@ async fn a_dropped_operation_never_leaves_its_reply_to_the_next(url: String) {
             .await
             .ok();
     }
+}
+
+async fn a_dropped_write_that_waits_holds_up_nobody(url: String) {
+    let table = fresh("t");
+    let store = store(options(&url).table(&table).max_connections(1)).await;
+    let (id, first) = (id(), record(9_000));
+    store.create(id, &first).await.unwrap();
+    let mut other = operator(&url).await;
+    let lock = format!("SELECT 1 FROM {table} WHERE id = {} FOR UPDATE", hex(id));
+    sql(&mut other, &format!("START TRANSACTION; {lock}")).await;
+    let tomb = tombstone(&first);
+    let ending = store.end(id, Some(&tomb));
+    tokio::time::timeout(Duration::from_millis(50), ending)
+        .await
+        .unwrap_err();
+    // Its connection still waits for the row; the next operation must not wait behind it.
+    let loading = tokio::time::timeout(Duration::from_secs(3), store.load(id));
+    assert_eq!(loading.await.unwrap().unwrap(), Some(first));
+    sql(&mut other, "ROLLBACK").await;
 }
 
 async fn dead_idle_connections_are_no_outage(url: String) {

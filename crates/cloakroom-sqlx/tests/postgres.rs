@@ -40,6 +40,7 @@ const CASES: &[Case] = cases![
     a_feed_may_be_asked_for_outside_a_runtime,
     a_killed_listener_is_lost_and_then_live,
     a_dropped_operation_never_leaves_its_reply_to_the_next,
+    a_dropped_write_that_waits_holds_up_nobody,
     dead_idle_connections_are_no_outage,
     connections_that_lie_idle_are_closed,
     serialisation_failures_are_tried_again,
@@ -349,6 +350,34 @@ async fn a_dropped_operation_never_leaves_its_reply_to_the_next(url: String) {
         let found = store.load(*id).await.unwrap().unwrap();
         assert!(found == *row || found == new, "{found:?}");
     }
+}
+
+async fn a_dropped_write_that_waits_holds_up_nobody(url: String) {
+    let table = fresh("t");
+    let store = options(&url)
+        .table(&table)
+        .max_connections(1)
+        .connect()
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    let (id, first) = (id(), record(9_000));
+    store.create(id, &first).await.unwrap();
+    let mut other = operator(&url).await;
+    sql(
+        &mut other,
+        &format!("BEGIN; SELECT FROM {table} WHERE id = '{id}' FOR UPDATE"),
+    )
+    .await;
+    let new = next(&first, b"x");
+    let saving = store.save(id, &new, first.stamp);
+    tokio::time::timeout(Duration::from_millis(50), saving)
+        .await
+        .unwrap_err();
+    // Its connection still waits for the row; the next operation must not wait behind it.
+    let loading = tokio::time::timeout(Duration::from_secs(3), store.load(id));
+    assert_eq!(loading.await.unwrap().unwrap(), Some(first));
+    sql(&mut other, "ROLLBACK").await;
 }
 
 async fn dead_idle_connections_are_no_outage(url: String) {
