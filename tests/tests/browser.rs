@@ -3,36 +3,29 @@
 //! Without a browser the cases are ignored, or failed if `CLOAKROOM_REQUIRE_SERVICES` is `1`.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "the helpers of a test without the usual harness"
 )]
 
-use std::process::Stdio;
-use std::time::Duration;
-
+use cloakroom_services::{ChromeDriver, Requirement, Server, require};
 use cloakroom_tests::{Client as Curl, Node, TempDir, eventually};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-
-const MISSING: &str =
-    "no chromium: apt-get install --no-install-recommends chromium chromium-driver";
 
 fn main() {
     let arguments = Arguments::from_args();
-    let found = ["chromium", "chromedriver"]
-        .iter()
-        .all(|program| is_installed(program));
-    let required = std::env::var("CLOAKROOM_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-    if !found {
-        println!("{MISSING}");
-    }
-    let case = |name: &str, run: fn() -> Result<(), Failed>| {
-        let run = move || if found { run() } else { Err(MISSING.into()) };
-        Trial::test(name, run).with_ignored_flag(!found && !required)
+    let browser = require(ChromeDriver::find().map_err(Into::into));
+    let case = |name: &str, run: fn() -> Result<(), Failed>| match &browser {
+        Requirement::Ready(_) => Trial::test(name, run),
+        Requirement::Ignored(reason) => {
+            let name = format!("{name} ({reason})");
+            Trial::test(name, || Ok(())).with_ignored_flag(true)
+        }
+        Requirement::Failed(reason) => {
+            let reason = reason.clone();
+            Trial::test(name, move || Err(reason.into()))
+        }
     };
     let trials = vec![
         case("a_browser_keeps_the_cookie_and_sees_its_session", || {
@@ -49,11 +42,6 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
 fn block_on(case: impl Future<Output = ()>) -> Result<(), Failed> {
     tokio::runtime::Runtime::new()?.block_on(case);
     Ok(())
@@ -62,21 +50,14 @@ fn block_on(case: impl Future<Output = ()>) -> Result<(), Failed> {
 /// One browser with a profile of its own.
 struct Browser {
     client: Client,
-    driver: Child,
-    profile: TempDir,
+    _driver: Server,
+    _profile: TempDir,
 }
 
 impl Browser {
     async fn start(scripts: bool) -> Self {
         let profile = TempDir::new();
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let port = port_of(&mut driver).await;
+        let driver = ChromeDriver::start().unwrap();
         let mut arguments = vec![
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -96,13 +77,13 @@ impl Browser {
                 .collect();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
+            .connect(driver.url())
             .await
             .unwrap();
         Self {
             client,
-            driver,
-            profile,
+            _driver: driver,
+            _profile: profile,
         }
     }
 
@@ -161,29 +142,9 @@ impl Browser {
         Some(cookie.value().to_owned())
     }
 
-    async fn quit(mut self) {
+    async fn quit(self) {
         self.client.close().await.unwrap();
-        self.driver.kill().await.unwrap();
-        drop(self.profile);
     }
-}
-
-async fn port_of(driver: &mut Child) -> u16 {
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port = async {
-        loop {
-            let line = lines.next_line().await.unwrap().unwrap();
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                return port.trim_end_matches('.').parse().unwrap();
-            }
-        }
-    };
-    let port = tokio::time::timeout(Duration::from_secs(20), port)
-        .await
-        .unwrap();
-    // The pipe stays read, so that the driver never waits for us.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    port
 }
 
 async fn sign_in(browser: &Browser, owner: &str) {

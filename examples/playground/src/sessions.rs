@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use cloakroom::{Cache, MaxAge, SessionCookie, SessionHeader, SessionLayer, SessionLayerBuilder};
+use cloakroom::{
+    BuildError, Cache, MaxAge, SessionCookie, SessionHeader, SessionLayer, SessionLayerBuilder,
+};
 
 use crate::journal::Journal;
 use crate::options::{Carrier, CookieAge, Options};
@@ -46,7 +48,32 @@ pub(crate) fn layer(
     builder
         .listener(move |event| journal.hear(event))
         .build()
-        .map_err(|error| StartError::caused_by("the options do not fit together", &error))
+        .map_err(|error| refused(&error))
+}
+
+/// The builder's settings by the names of their options.
+fn refused(error: &BuildError) -> StartError {
+    match error {
+        BuildError::Setting {
+            setting,
+            given,
+            allowed,
+        } => {
+            let option = match *setting {
+                "idle_timeout" => "idle",
+                "absolute_timeout" => "absolute",
+                "touch_interval" => "touch",
+                "superseded_window" => "superseded",
+                setting => setting,
+            };
+            let option = option.replace('_', "-");
+            StartError::new(format!(
+                "--{option} {given} is not allowed; allowed: {allowed}"
+            ))
+        }
+        BuildError::Cookie(_) | BuildError::Header(_) => StartError::caused_by("--name", error),
+        _ => StartError::caused_by("the options do not fit together", error),
+    }
 }
 
 fn transports(mut builder: SessionLayerBuilder, options: &Options) -> SessionLayerBuilder {

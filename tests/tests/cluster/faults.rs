@@ -1,0 +1,110 @@
+//! A store that fails.
+
+use cloakroom_tests::{Client, Node, eventually};
+use http::Method;
+use serde_json::Value;
+
+use crate::backend::Service;
+use crate::nodes;
+
+async fn store(client: &Client) {
+    client
+        .put("/api/data/colour", "\"red\"")
+        .await
+        .assert_status(204);
+}
+
+/// A look at the session while the store fails: the session, or 503; never another answer.
+async fn look(client: &Client) -> Option<Value> {
+    let answer = client.get("/api/session").await;
+    assert_eq!(answer.set_cookies(), [""; 0]);
+    if answer.status == 503 {
+        answer.assert_refused(503, "unavailable");
+        assert!(answer.headers.contains_key("retry-after"));
+        return None;
+    }
+    let session = answer.json();
+    assert_eq!(session["presented"], "active", "never anonymous");
+    assert_eq!(session["data"]["colour"], "red");
+    Some(session)
+}
+
+pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(service: &Service) {
+    let nodes = nodes(service).await;
+    let client = nodes[0].client();
+    store(&client).await;
+    for server in service.servers() {
+        server.freeze().unwrap();
+    }
+    for node in &nodes {
+        let client = client.at(node.address());
+        // A copy may be shown for as long as its mode declares.
+        eventually("the node notices", async || look(&client).await.is_none()).await;
+        let write = client.put("/api/data/lost", "1").await;
+        assert_eq!(write.status, 503, "{}", write.text());
+        assert!(write.headers.contains_key("retry-after"));
+        let health = client.get("/healthz").await;
+        assert_eq!(health.text(), "ok", "who needs no session is served");
+    }
+    for server in service.servers() {
+        server.thaw().unwrap();
+    }
+    for node in &nodes {
+        let client = client.at(node.address());
+        eventually("the node heals", async || look(&client).await.is_some()).await;
+        let write = async || client.put("/api/data/after", "1").await.status == 204;
+        eventually("it writes again", write).await;
+    }
+}
+
+pub(crate) async fn a_store_that_is_killed_and_restarted_heals_and_keeps_everything(
+    service: &Service,
+) {
+    let nodes = nodes(service).await;
+    let client = nodes[0].client();
+    store(&client).await;
+    let mut acknowledged = 0;
+    for _ in 0..20 {
+        let answer = client.post("/api/data/n/add", "{\"by\":1}").await;
+        acknowledged = answer.json()["value"].as_i64().unwrap();
+    }
+    for server in service.servers() {
+        server.kill().unwrap();
+    }
+    for node in &nodes {
+        let client = client.at(node.address());
+        eventually("the node notices", async || look(&client).await.is_none()).await;
+    }
+    for server in service.servers() {
+        server.restart().unwrap();
+    }
+    for node in &nodes {
+        let client = client.at(node.address());
+        eventually("the node heals", async || look(&client).await.is_some()).await;
+    }
+    assert_eq!(
+        client.get("/api/data/n").await.text(),
+        acknowledged.to_string()
+    );
+    client.delete("/api/session").await.assert_status(204);
+    let new = nodes[2]
+        .client()
+        .send(Method::PUT, "/api/data/a", "1")
+        .await;
+    new.assert_status(204);
+}
+
+pub(crate) async fn a_store_that_is_down_at_the_start_is_a_one_line_error(service: &Service) {
+    for server in service.servers() {
+        server.stop().unwrap();
+    }
+    let refusal = Node::with("--store").arg(service.url()).refused().await;
+    assert_eq!(refusal.status.code(), Some(2), "{refusal:?}");
+    assert_eq!(
+        refusal.stderr.trim_end().lines().count(),
+        1,
+        "{}",
+        refusal.stderr
+    );
+    assert!(refusal.stderr.contains("--store"), "{}", refusal.stderr);
+}

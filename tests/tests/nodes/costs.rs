@@ -1,0 +1,130 @@
+//! How many commands a request costs, by the count of the server.
+
+use cloakroom_tests::{Client, eventually};
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::since::Since;
+use crate::stores::Running;
+use crate::stored;
+
+/// Only requests send commands.
+const QUIET: &str = "--poll off --purge off";
+
+/// The server learns every script, and the copy on the node is trusted.
+async fn warm_up(admin: &mut Admin, client: &Client) {
+    let other = client.copy();
+    other.put("/api/data/warm", "1").await.assert_status(204);
+    let login = "{\"owner\":\"warm\"}";
+    other.post("/api/login", login).await.assert_status(204);
+    other.delete("/api/session").await.assert_status(204);
+    eventually("a read costs nothing: the feed is up", async || {
+        client.get("/api/session").await.assert_status(200);
+        admin.commands().await;
+        client.get("/api/session").await.assert_status(200);
+        admin.commands().await == 0
+    })
+    .await;
+}
+
+pub(crate) async fn a_request_sends_the_fewest_commands_that_can_be(store: &Running) {
+    let [one, two, three] = store.nodes(QUIET).await;
+    let mut admin = Admin::of(store.server()).await;
+    for node in [&one, &two, &three] {
+        let client = stored(node).await;
+        warm_up(&mut admin, &client).await;
+    }
+    let client = stored(&one).await;
+    admin.commands().await;
+
+    client.get("/healthz").await.assert_status(200);
+    assert_eq!(admin.commands().await, 0, "a session that is not used");
+    for _ in 0..20 {
+        client.get("/api/data/colour").await.assert_status(200);
+    }
+    assert_eq!(admin.commands().await, 0, "reads of a copy");
+    let there = client.at(two.address());
+    assert_eq!(there.session().await["presented"], "active");
+    assert_eq!(admin.commands().await, 1, "a cold read");
+    there.get("/api/data/colour").await.assert_status(200);
+    assert_eq!(admin.commands().await, 0, "and what follows it");
+    fifty_at_once(&client.at(three.address())).await;
+    assert_eq!(admin.commands().await, 1, "fifty cold reads at once");
+
+    client.put("/api/data/a", "1").await.assert_status(204);
+    assert_eq!(admin.commands().await, 1, "a write");
+    client.put("/api/data/a", "1").await.assert_status(204);
+    assert_eq!(admin.commands().await, 0, "a write of what is there");
+    client.post("/api/renew", "").await.assert_status(204);
+    assert_eq!(admin.commands().await, 1, "a renewal");
+    client.delete("/api/session").await.assert_status(204);
+    assert_eq!(admin.commands().await, 1, "a logout");
+
+    let new = stored(&one).await;
+    assert_eq!(admin.commands().await, 1, "a new session");
+    let login = "{\"owner\":\"ada\"}";
+    new.post("/api/login", login).await.assert_status(204);
+    assert_eq!(admin.commands().await, 2, "a login");
+    new.put("/api/data/a", "1").await.assert_status(204);
+    assert_eq!(admin.commands().await, 1, "a write of an owner's session");
+    let owned = one.client();
+    owned.post("/api/login", login).await.assert_status(204);
+    assert_eq!(admin.commands().await, 2, "a new session with an owner");
+    one.client().get("/api/session").await.assert_status(200);
+    assert_eq!(admin.commands().await, 0, "a look without a token");
+}
+
+async fn fifty_at_once(client: &Client) {
+    let mut reads = JoinSet::new();
+    for _ in 0..50 {
+        let client = client.clone();
+        reads.spawn(async move { client.session().await });
+    }
+    for session in reads.join_all().await {
+        assert_eq!(session["data"]["colour"], "red");
+    }
+}
+
+pub(crate) async fn a_copy_that_is_verified_costs_one_look(store: &Running) {
+    let nodes = store.nodes("--poll off --purge off --coherence verify").await;
+    let mut admin = Admin::of(store.server()).await;
+    let client = stored(&nodes[0]).await;
+    client.get("/api/session").await.assert_status(200);
+    admin.commands().await;
+    for _ in 0..20 {
+        client.get("/api/data/colour").await.assert_status(200);
+    }
+    assert_eq!(admin.commands().await, 20);
+}
+
+pub(crate) async fn a_thousand_reads_touch_once_in_an_interval(store: &Running) {
+    // Spread by id, downwards only, by a tenth at most.
+    const INTERVAL: f64 = 0.9;
+    let [node, ..] = store.nodes("--poll off --purge off --touch 1s").await;
+    let mut admin = Admin::of(store.server()).await;
+    let client = stored(&node).await;
+    warm_up(&mut admin, &client).await;
+    let before = client.figure("/touches").await;
+    let start = Since::now();
+    eventually("a read touches", async || {
+        client.get("/api/session").await.assert_status(200);
+        client.figure("/touches").await > before
+    })
+    .await;
+    admin.commands().await;
+    let touched = client.figure("/touches").await;
+    let mut reads = JoinSet::new();
+    for _ in 0..10 {
+        let client = client.clone();
+        reads.spawn(async move {
+            for _ in 0..100 {
+                client.get("/api/data/colour").await.assert_status(200);
+            }
+        });
+    }
+    reads.join_all().await;
+    let (commands, all) = (admin.commands().await, client.figure("/touches").await);
+    let intervals = (start.elapsed().as_secs_f64() / INTERVAL).ceil();
+    assert!(all as f64 <= before as f64 + intervals, "{all} touches");
+    assert_eq!(commands, all - touched, "and nothing else was sent");
+}

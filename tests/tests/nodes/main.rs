@@ -1,0 +1,106 @@
+//! Three playgrounds over one store: what each of them must know of the others, what a request costs,
+//! and that nothing is lost or forgotten while connections and servers fail.
+//!
+//! Each case starts a private server. Where its program is missing the case is ignored, or failed if
+//! `CLOAKROOM_REQUIRE_SERVICES` is `1`. `CLOAKROOM_HISTORY_SECONDS` lengthens the random histories.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the cases of a test without the usual harness"
+)]
+
+mod admin;
+mod at_once;
+mod broken;
+mod costs;
+mod history;
+mod pushed;
+mod since;
+mod stores;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use cloakroom_services::Requirement;
+use cloakroom_tests::{Client, Node};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::stores::{CLUSTER, Kind, MARIADB, POSTGRES, REDIS, Running, SQLITE};
+
+/// Longer than any case may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+type Case = fn(&Running) -> Pin<Box<dyn Future<Output = ()> + '_>>;
+
+macro_rules! over {
+    ($kinds:expr, $($module:ident::$name:ident),+ $(,)?) => {
+        [$((
+            &$kinds as &[Kind],
+            stringify!($name),
+            (|store| Box::pin($module::$name(store))) as Case,
+        )),+]
+    };
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let cases = [
+        &over!(
+            [REDIS],
+            costs::a_request_sends_the_fewest_commands_that_can_be,
+            costs::a_copy_that_is_verified_costs_one_look,
+            costs::a_thousand_reads_touch_once_in_an_interval,
+            broken::a_feed_that_breaks_shows_nothing_old_and_comes_back,
+            broken::connections_that_break_lose_no_increment,
+        ) as &[_],
+        &over!(
+            [REDIS, CLUSTER],
+            pushed::a_logout_is_refused_by_all_within_milliseconds,
+            pushed::a_revoked_session_is_refused_by_all,
+        ),
+        &over!([CLUSTER], broken::a_lost_part_of_a_cluster_is_never_taken_for_empty),
+        &over!(
+            [POSTGRES, MARIADB, SQLITE],
+            at_once::a_write_is_read_by_all_at_once,
+            at_once::a_logout_is_refused_by_all_at_once,
+            at_once::a_replaced_token_is_refused_by_all_at_once,
+            at_once::a_revoked_session_is_refused_by_all_at_once,
+        ),
+        &over!(
+            [REDIS, CLUSTER, POSTGRES, SQLITE],
+            at_once::increments_of_a_few_sessions_add_up,
+        ),
+        &over!([REDIS, POSTGRES], history::a_random_history_with_faults_is_true),
+    ];
+    let trials = cases
+        .into_iter()
+        .flatten()
+        .flat_map(|(kinds, name, case)| kinds.iter().map(|kind| trial(*kind, name, *case)));
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+fn trial(kind: Kind, name: &str, case: Case) -> Trial {
+    let name = format!("{}::{name}", kind.name);
+    match kind.is_there() {
+        Requirement::Ready(()) => Trial::test(name, move || run(kind, case)),
+        Requirement::Ignored(reason) => {
+            Trial::test(format!("{name} ({reason})"), || Ok(())).with_ignored_flag(true)
+        }
+        Requirement::Failed(reason) => Trial::test(name, move || Err(reason.into())),
+    }
+}
+
+fn run(kind: Kind, case: Case) -> Result<(), Failed> {
+    let store = kind.start()?;
+    let done = async { tokio::time::timeout(LIMIT, case(&store)).await };
+    let done = tokio::runtime::Runtime::new()?.block_on(done);
+    done.map_err(|_| "it does not come to an end".into())
+}
+
+/// A client with a stored session.
+async fn stored(node: &Node) -> Client {
+    let client = node.client();
+    let answer = client.put("/api/data/colour", "\"red\"").await;
+    answer.assert_status(204);
+    client
+}

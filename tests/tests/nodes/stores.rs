@@ -1,0 +1,128 @@
+//! The stores that several nodes can share.
+
+use cloakroom_services::{
+    Error, MariaDb, Postgres, Redis, RedisCluster, Requirement, Server, require,
+};
+use cloakroom_tests::{Node, TempDir};
+
+/// One kind of store.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    find: fn() -> Result<(), Error>,
+    start: fn() -> Result<Running, Error>,
+}
+
+/// A store of a case's own, and how its nodes are started.
+pub(crate) struct Running {
+    service: Service,
+    url: String,
+}
+
+enum Service {
+    Server(Server),
+    Cluster(RedisCluster),
+    /// A file, in a folder that goes when this is dropped.
+    File {
+        _folder: TempDir,
+    },
+}
+
+/// Every acknowledged write is on the disk, so that a kill takes none along.
+const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+
+pub(crate) const REDIS: Kind = Kind {
+    name: "redis",
+    find: || Ok(drop(Redis::find()?)),
+    start: || Ok(Redis::start_with(DURABLE)?.into()),
+};
+
+pub(crate) const CLUSTER: Kind = Kind {
+    name: "redis_cluster",
+    find: || Ok(drop(Redis::find()?)),
+    start: || {
+        let cluster = RedisCluster::start(3, 0)?;
+        Ok(Running {
+            url: cluster.url().to_owned(),
+            service: Service::Cluster(cluster),
+        })
+    },
+};
+
+pub(crate) const POSTGRES: Kind = Kind {
+    name: "postgres",
+    find: || Ok(drop(Postgres::find()?)),
+    start: || Ok(Postgres::start()?.into()),
+};
+
+pub(crate) const MARIADB: Kind = Kind {
+    name: "mariadb",
+    find: || Ok(drop(MariaDb::find()?)),
+    start: || Ok(MariaDb::start()?.into()),
+};
+
+/// Shared by processes of one machine.
+pub(crate) const SQLITE: Kind = Kind {
+    name: "sqlite",
+    find: || Ok(()),
+    start: || {
+        let folder = TempDir::new();
+        let path = folder.path().join("sessions.sqlite");
+        Ok(Running {
+            url: format!("sqlite:{}", path.display()),
+            service: Service::File { _folder: folder },
+        })
+    },
+};
+
+impl Kind {
+    pub(crate) fn is_there(self) -> Requirement<()> {
+        require((self.find)())
+    }
+
+    pub(crate) fn start(self) -> Result<Running, Error> {
+        (self.start)()
+    }
+}
+
+impl From<Server> for Running {
+    fn from(server: Server) -> Self {
+        Self {
+            url: server.url().to_owned(),
+            service: Service::Server(server),
+        }
+    }
+}
+
+impl Running {
+    /// The processes of the store, if it has any.
+    pub(crate) fn servers(&self) -> &[Server] {
+        match &self.service {
+            Service::Server(server) => std::slice::from_ref(server),
+            Service::Cluster(cluster) => cluster.nodes(),
+            Service::File { .. } => &[],
+        }
+    }
+
+    /// The only process of the store.
+    pub(crate) fn server(&self) -> &Server {
+        let [server] = self.servers() else {
+            unreachable!("the case is for stores of one server")
+        };
+        server
+    }
+
+    /// Three nodes over the store, with these options.
+    pub(crate) async fn nodes(&self, options: &str) -> [Node; 3] {
+        // One after the other: the first one makes the tables.
+        [
+            self.node(options).await,
+            self.node(options).await,
+            self.node(options).await,
+        ]
+    }
+
+    async fn node(&self, options: &str) -> Node {
+        Node::with("--store").arg(&self.url).args(options).start().await
+    }
+}
