@@ -47,6 +47,8 @@ mod layer;
 mod lifecycle;
 mod manager;
 mod presented;
+#[cfg(doctest)]
+mod readme;
 mod record;
 mod resolve;
 mod service;
@@ -72,7 +74,7 @@ pub use crate::config::{
 };
 pub use crate::error::{Error, ErrorKind};
 pub use crate::events::{Event, EventStream};
-pub use crate::extract::Tagged;
+pub use crate::extract::{LiveSession, NotLive, Tagged};
 pub use crate::future::ResponseFuture;
 pub use crate::housekeeper::{Job, Report, Reports, Schedule, ScheduleError, Zone};
 pub use crate::inner::Refusal;
