@@ -193,6 +193,10 @@ impl Default for Cache {
 
 /// What the builder has checked.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub(crate) struct Config {
     pub(crate) times: TimePolicy,
     pub(crate) superseded_window: Duration,
@@ -210,6 +214,34 @@ pub(crate) struct Config {
     pub(crate) max_bytes: usize,
     pub(crate) conflict_status: StatusCode,
     pub(crate) two_sessions: TwoSessions,
+    pub(crate) outcome_header: Option<http::HeaderName>,
+    pub(crate) timed_out_status: StatusCode,
+}
+
+impl Config {
+    /// The defaults.
+    pub(crate) fn new(times: TimePolicy, superseded_window: Duration) -> Self {
+        Self {
+            times,
+            superseded_window,
+            cache: Cache::default(),
+            commit_at: CommitAt::ResponseHead,
+            commit_on_server_error: false,
+            save_on_create: false,
+            eager: false,
+            on_shutdown: OnShutdown::Flush,
+            on_unreadable: OnUnreadable::Replace,
+            stale_if_error: None,
+            store_timeout: Duration::from_secs(2),
+            node: None,
+            affinity: false,
+            max_bytes: 1 << 20,
+            conflict_status: StatusCode::INTERNAL_SERVER_ERROR,
+            two_sessions: TwoSessions::Refuse,
+            outcome_header: None,
+            timed_out_status: StatusCode::from_u16(440).unwrap_or(StatusCode::UNAUTHORIZED),
+        }
+    }
 }
 
 /// What happens to a request with two different live sessions within one transport.
@@ -233,7 +265,7 @@ pub(crate) struct TimePolicy {
 }
 
 /// The greatest default touch interval.
-const MAX_TOUCH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+const MAX_TOUCH_INTERVAL: Duration = Duration::from_mins(5);
 
 impl TimePolicy {
     /// The idle timeout of a session: its own, or the layer's.
@@ -301,7 +333,7 @@ impl TimePolicy {
             return is_early;
         }
         let interval = self.touch_interval_of(head);
-        let shortened = interval - interval / 10 * u32::from(spread) / 255;
+        let shortened = interval.saturating_sub(interval / 10 * u32::from(spread) / 255);
         now.since(used_at) >= shortened
     }
 }

@@ -175,6 +175,10 @@ fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Respons
             https: cell.https,
         };
         inner.transports.respond(response.headers_mut(), &answer);
+        if let Some(name) = &inner.config.outcome_header {
+            let outcome = HeaderValue::from_static(state.presented.as_str());
+            response.headers_mut().insert(name.clone(), outcome);
+        }
     }
     if cell.phase() != Phase::RolledBack {
         cell.enter(Phase::Released);
@@ -196,6 +200,7 @@ fn end_use(cell: &Cell, now: Timestamp) {
         && inner.config.cache.eviction == Eviction::OnExit
     {
         inner.l1.evict(id);
+        inner.l1.tell_evicted();
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) negative: Negative,
     pub(crate) coherent: Coherent,
     pub(crate) stats: Arc<Stats>,
-    pub(crate) events: Events,
+    pub(crate) events: Arc<Events>,
     pub(crate) tasks: Tasks,
     pub(crate) on_create: Option<OnCreate>,
     pub(crate) housekeeper: Housekeeper,

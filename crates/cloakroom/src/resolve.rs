@@ -57,7 +57,7 @@ pub(crate) async fn request(
                 }
             }
             Resolution::Live(live) => {
-                while let Some(other) = candidates.next() {
+                for other in candidates.by_ref() {
                     if other.token.id() == token.id() {
                         continue;
                     }

@@ -8,7 +8,9 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Moka;
 
 use super::resident::{Resident, View};
+use crate::Event;
 use crate::config::{Bound, Cache};
+use crate::events::Events;
 
 /// What a resident weighs beside its attributes, in bytes, when L1 is bounded by bytes; measured by
 /// the test `memory_per_session` of this crate.
@@ -16,12 +18,15 @@ const OVERHEAD: usize = 600;
 
 /// Every resident of this node, also those that moka has evicted but somebody still holds. An entry
 /// is made with its resident and removed by its drop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     entries: DashMap<SessionId, Weak<Resident>, RandomState>,
     /// With L1 off: the copies that requests have for themselves, several of a session perhaps.
     private: Mutex<Private>,
     evictions: AtomicU64,
+    events: Arc<Events>,
+    /// Evicted and not told yet: a resident may be dropped under a lock, where no listener may run.
+    untold: Mutex<Vec<SessionId>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +48,12 @@ impl Table {
 
     pub(super) fn forget(&self, id: SessionId) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
+        if self.events.is_heard() {
+            self.untold
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(id);
+        }
         // A new resident may have taken the place already.
         self.entries
             .remove_if(&id, |_, weak| weak.strong_count() == 0);
@@ -58,7 +69,7 @@ pub(crate) struct L1 {
 }
 
 impl L1 {
-    pub(crate) fn new(cache: &Cache) -> Self {
+    pub(crate) fn new(cache: &Cache, events: Arc<Events>) -> Self {
         // moka's default policy may refuse newcomers in favour of the popular; a session that was
         // just created must find its place.
         let builder = Moka::builder().eviction_policy(EvictionPolicy::lru());
@@ -82,7 +93,13 @@ impl L1 {
         });
         Self {
             moka,
-            table: Arc::default(),
+            table: Arc::new(Table {
+                entries: DashMap::default(),
+                private: Mutex::default(),
+                evictions: AtomicU64::new(0),
+                events,
+                untold: Mutex::default(),
+            }),
         }
     }
 
@@ -105,7 +122,10 @@ impl L1 {
 
     /// Whether a request would find a copy; does not count as its use.
     pub(crate) fn contains(&self, id: SessionId) -> bool {
-        let kept = self.moka.as_ref().is_some_and(|moka| moka.contains_key(&id));
+        let kept = self
+            .moka
+            .as_ref()
+            .is_some_and(|moka| moka.contains_key(&id));
         kept || self.find(id).is_some_and(|resident| resident.is_held())
     }
 
@@ -130,20 +150,19 @@ impl L1 {
         };
         // The entry's lock makes two concurrent fills agree on one resident.
         let resident = match self.table.entries.entry(id) {
-            dashmap::Entry::Occupied(mut entry) => match entry.get().upgrade() {
-                Some(resident) => {
+            dashmap::Entry::Occupied(mut entry) => {
+                if let Some(resident) = entry.get().upgrade() {
                     drop(entry);
                     if refresh(&resident) {
                         resident.install(view, Some(secret));
                     }
                     resident
-                }
-                None => {
+                } else {
                     let resident = self.make(id, view, secret);
                     entry.insert(Arc::downgrade(&resident));
                     resident
                 }
-            },
+            }
             dashmap::Entry::Vacant(entry) => {
                 let resident = self.make(id, view, secret);
                 entry.insert(Arc::downgrade(&resident));
@@ -183,11 +202,30 @@ impl L1 {
         all
     }
 
+    /// Tells which sessions have left.
+    pub(crate) fn tell_evicted(&self) {
+        if !self.table.events.is_heard() {
+            return;
+        }
+        let untold = {
+            let mut untold = self
+                .table
+                .untold
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *untold)
+        };
+        for id in untold {
+            self.table.events.tell(|| Event::Evicted { id });
+        }
+    }
+
     /// moka has no thread of its own.
     pub(crate) fn run_pending(&self) {
         if let Some(moka) = &self.moka {
             moka.run_pending_tasks();
         }
+        self.tell_evicted();
     }
 
     pub(crate) fn len(&self) -> u64 {

@@ -152,7 +152,6 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
     let rolled_back = cell.phase() == Phase::RolledBack;
     let mut work = cell.with(|state| begin(inner, state, when, rolled_back, now));
     let result = match (work.plan, &work.base) {
-        (Plan::Nothing, _) => Ok(Done::Nothing),
         (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &mut work)).await,
         (Plan::Save, Some(base)) => match inner.config.commit_at {
             CommitAt::LastExit { at_most } if may_wait(inner, base, &work.log, when) => {
@@ -162,7 +161,7 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
         },
         (Plan::Touch, Some(base)) => Ok(Box::pin(touch::at_head(inner, base, now)).await),
         (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
-        (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
+        (Plan::Nothing, _) | (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
     };
     if let Err(error) = &result {
         let id = work.base.as_ref().map(|base| base.resident.id());

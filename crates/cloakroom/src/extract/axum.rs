@@ -6,7 +6,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 
-use super::Tagged;
+use super::{LiveSession, NotLive, Tagged};
 use crate::{Error, Presented, Session};
 
 impl<S: Sync> FromRequestParts<S> for Session {
@@ -56,5 +56,27 @@ impl IntoResponse for Error {
                 .insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
         }
         response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for LiveSession {
+    type Rejection = NotLive;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotLive> {
+        Self::load(parts).await
+    }
+}
+
+/// The ready-made answer to a client whose session has timed out, or is none.
+impl IntoResponse for NotLive {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Failed(error) => error.into_response(),
+            Self::Presented { presented, status } => {
+                let mut response = Response::new(Body::from(presented.as_str()));
+                *response.status_mut() = status;
+                response
+            }
+        }
     }
 }

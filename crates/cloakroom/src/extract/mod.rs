@@ -2,7 +2,9 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+mod live;
 mod load;
 mod tagged;
 
+pub use self::live::{LiveSession, NotLive};
 pub use self::tagged::Tagged;

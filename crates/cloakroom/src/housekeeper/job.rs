@@ -14,7 +14,7 @@ use crate::inner::Inner;
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The longest pause after errors.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(5);
 
 /// One job: when it runs, that it runs once at a time, and what its last pass has done.
 #[derive(Debug)]

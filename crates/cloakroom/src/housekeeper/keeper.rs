@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::inner::Inner;
 
 /// The longest time between two rounds.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How many touches are under way at once: a slow store must not let the last of many sessions wait
 /// for the first.
@@ -54,9 +54,7 @@ async fn touch_those_in_use(inner: &Arc<Inner>) {
         };
         inner.shortest_idle.see(idle);
         let since = now.since(view.times.used_at.min(now));
-        if since >= idle / 2
-            || since >= inner.config.times.touch_interval_of(&view.snapshot.head)
-        {
+        if since >= idle / 2 || since >= inner.config.times.touch_interval_of(&view.snapshot.head) {
             unrecorded.push((resident, view));
         }
     }

@@ -7,10 +7,18 @@ pub(crate) struct Malformed;
 pub(super) fn put_len(out: &mut Vec<u8>, len: usize) {
     let mut rest = len;
     while rest >= 0x80 {
-        out.push((rest & 0x7f) as u8 | 0x80);
+        out.push(low_bits(rest) | 0x80);
         rest >>= 7;
     }
-    out.push((rest & 0x7f) as u8);
+    out.push(low_bits(rest));
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "seven bits fit into a byte"
+)]
+const fn low_bits(value: usize) -> u8 {
+    (value & 0x7f) as u8
 }
 
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

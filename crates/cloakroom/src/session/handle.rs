@@ -116,6 +116,10 @@ impl Session {
         })
     }
 
+    pub(crate) fn timed_out_status(&self) -> http::StatusCode {
+        self.cell.inner.config.timed_out_status
+    }
+
     fn stored<T>(&self, look: impl FnOnce(&Stored) -> T) -> Option<T> {
         self.cell.with(|state| state.stored.as_ref().map(look))
     }

@@ -1,0 +1,179 @@
+use std::time::Duration;
+
+use cloakroom_core::{Capabilities, Reach, Token};
+
+use super::SessionLayerBuilder;
+use crate::config::TimePolicy;
+use crate::transport::{CookieError, HeaderError};
+use crate::{Coherence, CommitAt, OnShutdown, SessionHeader, Timeout};
+
+/// Why a layer cannot be built; its text says how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A browser would refuse the cookie.
+    #[error(transparent)]
+    Cookie(#[from] CookieError),
+    /// The header cannot carry a token.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A setting is out of its range.
+    #[error("{setting} is {given}: {allowed}")]
+    Setting {
+        /// The builder's method.
+        setting: &'static str,
+        /// What was given.
+        given: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Two settings, or a setting and the store, contradict each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl SessionLayerBuilder {
+    pub(super) fn check_times(&self) -> Result<(), BuildError> {
+        let setting = |setting, given: Duration, allowed| {
+            Err(BuildError::Setting {
+                setting,
+                given: crate::text::format_duration(given),
+                allowed,
+            })
+        };
+        let TimePolicy {
+            idle,
+            absolute,
+            touch_interval,
+            ..
+        } = self.config.times;
+        if let Some(idle) = idle.duration()
+            && idle.as_millis() == 0
+        {
+            return setting(
+                "idle_timeout",
+                idle,
+                "at least 1ms, Timeout::Never or ::Disabled",
+            );
+        }
+        if absolute == Timeout::Disabled {
+            return Err(BuildError::Contradiction(
+                "absolute_timeout is Disabled: use Timeout::Never for no limit, or idle_timeout \
+                 with Timeout::Disabled for no sessions",
+            ));
+        }
+        if let Some(absolute) = absolute.duration()
+            && absolute.as_millis() == 0
+        {
+            return setting(
+                "absolute_timeout",
+                absolute,
+                "at least 1ms, or Timeout::Never",
+            );
+        }
+        if let (Some(idle), Some(touch)) = (idle.duration(), touch_interval)
+            && touch >= idle / 2
+        {
+            return setting(
+                "touch_interval",
+                touch,
+                "shorter than half of the idle timeout",
+            );
+        }
+        if self.config.store_timeout.as_millis() == 0 {
+            return setting("store_timeout", self.config.store_timeout, "at least 1ms");
+        }
+        if self.config.max_bytes == 0 {
+            let given = "0".to_owned();
+            let allowed = "at least 1 byte";
+            return Err(BuildError::Setting {
+                setting: "max_bytes",
+                given,
+                allowed,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_node(&self) -> Result<(), BuildError> {
+        match &self.config.node {
+            Some(node) if !Token::is_node_name(node.as_bytes()) => Err(BuildError::Setting {
+                setting: "node",
+                given: format!("{node:?}"),
+                allowed: "1 to 32 of A-Z, a-z, 0-9, _ and -",
+            }),
+            None if self.config.affinity => Err(BuildError::Contradiction(
+                "affinity puts the node's name into the token: give the node a name with node(..)",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_outcome_header(&self) -> Result<Option<http::HeaderName>, BuildError> {
+        self.outcome_header.as_deref().map(checked_name).transpose()
+    }
+}
+
+fn checked_name(name: &str) -> Result<http::HeaderName, BuildError> {
+    SessionHeader::new(name).validate()?;
+    name.parse().map_err(|_| BuildError::Setting {
+        setting: "outcome_header",
+        given: format!("{name:?}"),
+        allowed: "the name of a header",
+    })
+}
+
+/// The mode that the store can give by itself.
+fn default_coherence(capabilities: Capabilities) -> Coherence {
+    match capabilities.reach {
+        _ if capabilities.exclusive => Coherence::Exclusive,
+        Reach::Changes => Coherence::Push,
+        _ => Coherence::Verify,
+    }
+}
+
+fn checked_coherence(
+    asked: Coherence,
+    capabilities: Capabilities,
+) -> Result<Coherence, BuildError> {
+    match asked {
+        Coherence::Exclusive if !capabilities.exclusive => Err(BuildError::Contradiction(
+            "Coherence::Exclusive needs a store that only this process can write to",
+        )),
+        Coherence::Push if capabilities.reach != Reach::Changes => Err(BuildError::Contradiction(
+            "Coherence::Push needs a store that pushes its changes",
+        )),
+        Coherence::Bounded(bound) if bound.is_zero() => Err(BuildError::Setting {
+            setting: "coherence",
+            given: "Bounded(0)".to_owned(),
+            allowed: "a bound above zero; Verify is what a bound of zero would mean",
+        }),
+        other => Ok(other),
+    }
+}
+
+/// How copies are kept current, if settings and store agree on it.
+pub(super) fn check_store(
+    asked: Option<Coherence>,
+    on_shutdown: OnShutdown,
+    commit_at: CommitAt,
+    can: Capabilities,
+) -> Result<Coherence, BuildError> {
+    let coherence = match asked {
+        Some(asked) => checked_coherence(asked, can)?,
+        None => default_coherence(can),
+    };
+    if on_shutdown == OnShutdown::Destroy && !can.exclusive {
+        return Err(BuildError::Contradiction(
+            "OnShutdown::Destroy would end the sessions of other nodes: it needs a store that \
+             only this process can write to",
+        ));
+    }
+    if matches!(commit_at, CommitAt::LastExit { .. }) && coherence == Coherence::Verify {
+        return Err(BuildError::Contradiction(
+            "CommitAt::LastExit needs copies that are used as they are: choose another \
+             coherence than Verify, or CommitAt::ResponseHead",
+        ));
+    }
+    Ok(coherence)
+}
