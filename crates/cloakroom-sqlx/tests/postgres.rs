@@ -39,6 +39,7 @@ const CASES: &[Case] = cases![
     endings_and_logins_are_told_and_nothing_else,
     a_feed_may_be_asked_for_outside_a_runtime,
     a_killed_listener_is_lost_and_then_live,
+    the_listener_ends_with_its_last_reader,
     a_dropped_operation_never_leaves_its_reply_to_the_next,
     a_dropped_write_that_waits_holds_up_nobody,
     dead_idle_connections_are_no_outage,
@@ -323,6 +324,27 @@ async fn a_killed_listener_is_lost_and_then_live(url: String) {
     store.create(gone, &record(9)).await.unwrap();
     store.end(gone, None).await.unwrap();
     assert_eq!(next_of(&mut feed).await, Change::Ended { id: gone });
+}
+
+async fn the_listener_ends_with_its_last_reader(url: String) {
+    let application = fresh("a");
+    let options = options(&named(&url, &application));
+    let store = options
+        .idle_timeout(Duration::from_millis(40))
+        .connect()
+        .await
+        .unwrap();
+    let mut feed = store.changes().unwrap();
+    assert_eq!(next_of(&mut feed).await, Change::Live);
+    drop(feed);
+    let count =
+        format!("SELECT pid FROM pg_stat_activity WHERE application_name = '{application}'");
+    let mut admin = operator(&url).await;
+    while !sql(&mut admin, &count).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut again = store.changes().unwrap();
+    assert_eq!(next_of(&mut again).await, Change::Live);
 }
 
 /// Rule 10: the connection of a dropped operation is closed, not handed on.
