@@ -2,6 +2,7 @@
 
 mod codes;
 mod connect;
+mod contract;
 mod due;
 mod feeds;
 mod migrate;

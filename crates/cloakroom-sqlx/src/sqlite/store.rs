@@ -2,24 +2,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{
-    Capabilities, Change, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Reach, Record,
-    SaveOutcome, SessionId, SessionStore, Stamp, StoreError, StoreErrorKind, Times, Timestamp,
-    TouchOutcome,
-};
+use cloakroom_core::{Capabilities, Change, Reach, StoreError, StoreErrorKind};
 use sqlx::sqlite::SqliteConnection;
 
 use super::connect::Opener;
-use super::due::{Expire, Purge};
 use super::feeds::Feeds;
 use super::migrate::Migrate;
 use super::options::SqliteOptions;
-use super::read::{Load, OwnedBy, PeekAt};
 use super::sql::{self, Sql};
-use super::write::{Create, End, Save, Touch};
 use crate::shared::name;
 use crate::shared::pool::Pool;
-use crate::shared::run::{Operation, in_batches, run};
+use crate::shared::run::{Operation, run};
 
 /// Sessions in a `SQLite` database.
 ///
@@ -39,20 +32,20 @@ use crate::shared::run::{Operation, in_batches, run};
 /// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
-pub struct SqliteStore(Arc<Inner>);
+pub struct SqliteStore(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    sql: Sql,
+pub(super) struct Inner {
+    pub(super) sql: Sql,
     table: String,
     /// One connection: writers of one process then queue up in order, instead of each polling
     /// for `SQLite`'s write lock.
-    writer: Pool<Opener>,
+    pub(super) writer: Pool<Opener>,
     /// The same pool if there is only one connection.
     readers: Pool<Opener>,
-    timeout: Duration,
-    capabilities: Capabilities,
-    feeds: Option<Feeds>,
+    pub(super) timeout: Duration,
+    pub(super) capabilities: Capabilities,
+    pub(super) feeds: Option<Feeds>,
 }
 
 impl SqliteStore {
@@ -150,14 +143,14 @@ impl SqliteStore {
         self.0.writer.close().await;
     }
 
-    async fn write<O: Operation<SqliteConnection>>(
+    pub(super) async fn write<O: Operation<SqliteConnection>>(
         &self,
         operation: &O,
     ) -> Result<O::Output, StoreError> {
         run(&self.0.writer, self.0.timeout, operation).await
     }
 
-    async fn read<O: Operation<SqliteConnection>>(
+    pub(super) async fn read<O: Operation<SqliteConnection>>(
         &self,
         operation: &O,
     ) -> Result<O::Output, StoreError> {
@@ -165,7 +158,7 @@ impl SqliteStore {
     }
 
     /// Writes, and tells the other managers what changed, if there are any.
-    async fn write_and_tell<O: Operation<SqliteConnection>>(
+    pub(super) async fn write_and_tell<O: Operation<SqliteConnection>>(
         &self,
         operation: &O,
         changes: impl FnOnce(&O::Output) -> Vec<Change>,
@@ -216,139 +209,4 @@ fn in_use(error: StoreError, exclusive: bool) -> StoreError {
          close that one, or open both shared"
     };
     StoreError::rejected(sentence).with_source(error)
-}
-
-impl SessionStore for SqliteStore {
-    async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
-        let stamp = record.stamp;
-        self.write_and_tell(
-            &Create {
-                sql: &self.0.sql,
-                id,
-                record,
-            },
-            |outcome| match outcome {
-                CreateOutcome::Created => vec![Change::Saved { id, stamp }],
-                CreateOutcome::Exists(_) => Vec::new(),
-            },
-        )
-        .await
-    }
-
-    async fn load(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        self.read(&Load {
-            sql: &self.0.sql,
-            id,
-        })
-        .await
-    }
-
-    async fn peek(&self, id: SessionId) -> Result<Option<Peek>, StoreError> {
-        self.read(&PeekAt {
-            sql: &self.0.sql,
-            id,
-        })
-        .await
-    }
-
-    async fn save(
-        &self,
-        id: SessionId,
-        record: &Record,
-        expected: Stamp,
-    ) -> Result<SaveOutcome, StoreError> {
-        let save = Save {
-            sql: &self.0.sql,
-            id,
-            record,
-            expected,
-        };
-        self.write_and_tell(&save, |outcome| match outcome {
-            SaveOutcome::Saved => vec![Change::Saved {
-                id,
-                stamp: record.stamp,
-            }],
-            _ => Vec::new(),
-        })
-        .await
-    }
-
-    async fn touch(
-        &self,
-        id: SessionId,
-        expected: Stamp,
-        times: Times,
-    ) -> Result<TouchOutcome, StoreError> {
-        self.write(&Touch {
-            sql: &self.0.sql,
-            id,
-            expected,
-            times,
-        })
-        .await
-    }
-
-    async fn end(
-        &self,
-        id: SessionId,
-        tombstone: Option<&Record>,
-    ) -> Result<Option<Record>, StoreError> {
-        let end = End {
-            sql: &self.0.sql,
-            id,
-            tombstone,
-        };
-        self.write_and_tell(&end, |ended| {
-            ended.iter().map(|_| Change::Ended { id }).collect()
-        })
-        .await
-    }
-
-    async fn expire(
-        &self,
-        now: Timestamp,
-        due: Due<'_>,
-    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
-        // One transaction, not batches: what the first had ended would be lost to the caller if
-        // the second failed.
-        let expire = Expire {
-            sql: &self.0.sql,
-            now,
-            due,
-        };
-        self.write_and_tell(&expire, |ended| {
-            ended
-                .iter()
-                .map(|(id, _)| Change::Ended { id: *id })
-                .collect()
-        })
-        .await
-    }
-
-    async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let sql = &self.0.sql;
-        in_batches(&self.0.writer, self.0.timeout, limit, |limit| Purge {
-            sql,
-            now,
-            limit,
-        })
-        .await
-    }
-
-    async fn owned_by(&self, owner: &Owner, page: Page) -> Result<Vec<SessionId>, StoreError> {
-        self.read(&OwnedBy {
-            sql: &self.0.sql,
-            owner,
-            page,
-        })
-        .await
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities
-    }
-
-    fn changes(&self) -> Option<ChangeFeed> {
-        self.0.feeds.as_ref().map(Feeds::subscribe)
-    }
 }
