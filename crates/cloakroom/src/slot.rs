@@ -110,6 +110,6 @@ impl fmt::Debug for Slot {
         f.debug_struct("Slot")
             .field("scope", &self.scope)
             .field("tag", &self.tag)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -52,6 +52,10 @@ pub(crate) struct ChangeLog {
     entries: Vec<Entry>,
     pub(crate) renew: bool,
     pub(crate) login: Option<Owner>,
+    #[expect(
+        clippy::option_option,
+        reason = "unchanged, back to the layer's, or an own one"
+    )]
     pub(crate) idle: Option<Option<Timeout>>,
     /// Raised by each change, so that an update that ran outside the lock sees whether it is late.
     pub(crate) serial: u64,
@@ -205,10 +209,13 @@ impl ChangeLog {
         let body = self.apply(base, |entry, found| match &entry.op {
             Op::Set(json) => Some(json.clone()),
             Op::Remove => None,
-            Op::Update(update, _) => update(found).map(Some).unwrap_or_else(|error| {
-                refused = Some(error);
-                found.map(<[u8]>::to_vec)
-            }),
+            Op::Update(update, _) => match update(found) {
+                Ok(json) => Some(json),
+                Err(error) => {
+                    refused = Some(error);
+                    found.map(<[u8]>::to_vec)
+                }
+            },
         });
         Replayed { body, refused }
     }
