@@ -163,6 +163,10 @@ pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
         (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
         (Plan::Nothing, _) | (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
     };
+    if let (Ok(Done::Gone), Some(base)) = (&result, &work.base) {
+        let id = base.resident.id();
+        inner.events.tell(|| crate::Event::Gone { id });
+    }
     if let Err(error) = &result {
         let id = work.base.as_ref().map(|base| base.resident.id());
         report(inner, id, error, when);
