@@ -71,7 +71,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.ready.is_none() {
-            let response = match ready!(this.inner.as_mut().poll(cx)) {
+            let mut response = match ready!(this.inner.as_mut().poll(cx)) {
                 Ok(response) => response,
                 Err(error) => {
                     if let Some(cell) = this.cell.take() {
@@ -84,6 +84,9 @@ where
                 return Poll::Ready(Ok(response));
             };
             if !cell.is_loaded() {
+                if cell.was_refused() {
+                    cell.inner.transports.vary(response.headers_mut());
+                }
                 cell.enter(Phase::Released);
                 *this.cell = None;
                 return Poll::Ready(Ok(response));

@@ -47,7 +47,9 @@ async fn load(cell: &Arc<Cell>, scope: &Scope, parts: &Parts) -> Result<Session,
     }
     if !cell.is_loaded() {
         let now = inner.now();
-        let mut loaded = crate::resolve::request(inner, &parts.headers, now).await?;
+        let mut loaded = crate::resolve::request(inner, &parts.headers, now)
+            .await
+            .inspect_err(|_| cell.refuse())?;
         // Two extractors may have loaded at once: they share what was first.
         let absent = loaded.stored.is_none() && loaded.presented != Presented::Superseded;
         loaded.eager = absent && (inner.config.eager || inner.config.save_on_create);

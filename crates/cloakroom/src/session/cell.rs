@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::{Digest, SessionId, Times, Timestamp, Token};
@@ -126,6 +126,8 @@ impl State {
 pub(crate) struct Cell {
     pub(crate) inner: Arc<Inner>,
     phase: AtomicU8,
+    /// The request has asked and was not answered: its response depends on the token all the same.
+    refused: AtomicBool,
     /// `None` until the request first asks for its session.
     state: Mutex<Option<State>>,
     /// One commit of this handle at a time.
@@ -142,6 +144,7 @@ impl Cell {
         Self {
             inner,
             phase: AtomicU8::new(Phase::Running as u8),
+            refused: AtomicBool::new(false),
             state: Mutex::new(None),
             turn: futures_util::lock::Mutex::new(()),
             https,
@@ -153,6 +156,7 @@ impl Cell {
         Self {
             inner,
             phase: AtomicU8::new(phase as u8),
+            refused: AtomicBool::new(false),
             state: Mutex::new(Some(state)),
             turn: futures_util::lock::Mutex::new(()),
             https: false,
@@ -192,6 +196,15 @@ impl Cell {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State>> {
         // No user code runs under this lock, and every change under it is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request has asked for its session in vain.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_loaded(&self) -> bool {

@@ -45,15 +45,20 @@ impl Transports {
         matches!(self.list.first(), Some(Transport::Header(h)) if h.send() == HeaderSend::Always)
     }
 
-    /// Writes the token into the response's head, or takes it back; says of what the response
-    /// depends.
-    pub(crate) fn respond(&self, headers: &mut HeaderMap, answer: &Answer<'_>) {
+    /// Says of what a response depends whose request has asked for its session.
+    pub(crate) fn vary(&self, headers: &mut HeaderMap) {
         for way in &self.list {
             match way {
                 Transport::Cookie(_) => vary(headers, &COOKIE),
                 Transport::Header(header) => vary(headers, header.name()),
             }
         }
+    }
+
+    /// Writes the token into the response's head, or takes it back; says of what the response
+    /// depends.
+    pub(crate) fn respond(&self, headers: &mut HeaderMap, answer: &Answer<'_>) {
+        self.vary(headers);
         match answer.outgoing {
             Outgoing::Set(token) => {
                 if let Some(first) = self.list.first() {
