@@ -77,6 +77,7 @@ impl Transports {
                 {
                     let value = RenderedHeader::set(&self.text(token));
                     headers.insert(header.name().clone(), value);
+                    no_cache(headers, header.name());
                 }
             }
         }
@@ -106,6 +107,7 @@ impl Transports {
                     header.name().clone(),
                     RenderedHeader::set(&self.text(token)),
                 );
+                no_cache(headers, header.name());
             }
         }
     }
@@ -126,6 +128,15 @@ fn take_back(headers: &mut HeaderMap, way: &Transport, https: bool) {
         Transport::Header(header) => {
             headers.insert(header.name().clone(), RenderedHeader::removal());
         }
+    }
+}
+
+/// A shared cache must not hand this header, and the session with it, to the next client.
+fn no_cache(headers: &mut HeaderMap, name: &HeaderName) {
+    if !headers.contains_key(CACHE_CONTROL)
+        && let Ok(value) = HeaderValue::try_from(format!("no-cache=\"{name}\""))
+    {
+        headers.insert(CACHE_CONTROL, value);
     }
 }
 
