@@ -48,6 +48,21 @@ pub struct ShutdownReport {
     pub destroyed: u64,
 }
 
+fn info(id: SessionId, record: Record) -> Result<SessionInfo, Error> {
+    let (snapshot, times) = Snapshot::decode(record).map_err(|unreadable| match unreadable {
+        crate::record::Unreadable::Newer => ErrorKind::Unsupported,
+        crate::record::Unreadable::Corrupt => ErrorKind::Unreadable,
+    })?;
+    Ok(SessionInfo {
+        id,
+        owner: snapshot.owner,
+        created_at: snapshot.head.created_at,
+        last_used_at: times.used_at,
+        expires_at: times.deadline,
+        node: snapshot.head.node.map(Into::into),
+    })
+}
+
 impl SessionManager {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
         Self { inner }
@@ -65,29 +80,17 @@ impl SessionManager {
         })
     }
 
-    /// The record of a live session, decoded.
-    async fn live(&self, id: SessionId) -> Result<Option<(Snapshot, SessionInfo)>, Error> {
+    /// The record of a live session, which this release need not be able to read.
+    async fn live(&self, id: SessionId) -> Result<Option<Record>, Error> {
         let now = self.inner.now();
-        let Some(record) = self.load(id).await? else {
-            return Ok(None);
-        };
-        if record.state == State::Ended || record.times.is_due(now) {
-            return Ok(None);
-        }
-        let (snapshot, times) =
-            Snapshot::decode(record).map_err(|unreadable| match unreadable {
-                crate::record::Unreadable::Newer => ErrorKind::Unsupported,
-                crate::record::Unreadable::Corrupt => ErrorKind::Unreadable,
-            })?;
-        let info = SessionInfo {
-            id,
-            owner: snapshot.owner.clone(),
-            created_at: snapshot.head.created_at,
-            last_used_at: times.used_at,
-            expires_at: times.deadline,
-            node: snapshot.head.node.as_deref().map(ToOwned::to_owned),
-        };
-        Ok(Some((snapshot, info)))
+        let record = self.load(id).await?;
+        Ok(record.filter(|record| record.state == State::Live && !record.times.is_due(now)))
+    }
+
+    async fn end(&self, id: SessionId, record: &Record, reason: EndReason) -> Result<bool, Error> {
+        let now = self.inner.now();
+        let ended = crate::commit::end_record(&self.inner, id, record, reason, now).await?;
+        Ok(ended.is_some())
     }
 
     /// A live session; `None` if it is unknown, has ended or is due.
@@ -96,7 +99,8 @@ impl SessionManager {
     ///
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Unreadable`], [`ErrorKind::Unsupported`].
     pub async fn get(&self, id: SessionId) -> Result<Option<SessionInfo>, Error> {
-        Ok(self.live(id).await?.map(|(_, info)| info))
+        let record = self.live(id).await?;
+        record.map(|record| info(id, record)).transpose()
     }
 
     /// The live sessions of an owner, oldest first. Rows that cannot be read are left out.
@@ -106,8 +110,8 @@ impl SessionManager {
     /// [`ErrorKind::Unavailable`]; [`ErrorKind::NotSupported`] if the store keeps no owner index.
     pub async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionInfo>, Error> {
         let mut all = Vec::new();
-        self.each_owned(owner, async |_, info| {
-            all.push(info);
+        self.each_owned(owner, async |id, record| {
+            all.extend(info(id, record));
             Ok(())
         })
         .await?;
@@ -117,7 +121,7 @@ impl SessionManager {
     async fn each_owned(
         &self,
         owner: &Owner,
-        mut each: impl AsyncFnMut(Snapshot, SessionInfo) -> Result<(), Error>,
+        mut each: impl AsyncFnMut(SessionId, Record) -> Result<(), Error>,
     ) -> Result<(), Error> {
         if !self.inner.store.capabilities().owner_index {
             return Err(ErrorKind::NotSupported.into());
@@ -137,8 +141,8 @@ impl SessionManager {
             for &id in &ids {
                 // The index is a superset: each is checked.
                 match self.live(id).await {
-                    Ok(Some((snapshot, info))) if info.owner.as_ref() == Some(owner) => {
-                        each(snapshot, info).await?;
+                    Ok(Some(record)) if record.owner.as_ref() == Some(owner) => {
+                        each(id, record).await?;
                     }
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                     Ok(_) | Err(_) => {}
@@ -166,12 +170,10 @@ impl SessionManager {
     ///
     /// Those of [`destroy`](Self::destroy).
     pub async fn destroy_as(&self, id: SessionId, reason: EndReason) -> Result<bool, Error> {
-        let Some((snapshot, _)) = self.live(id).await? else {
-            return Ok(false);
-        };
-        let now = self.inner.now();
-        let ended = crate::commit::end(&self.inner, id, &snapshot, reason, now).await?;
-        Ok(ended.is_some())
+        match self.live(id).await? {
+            Some(record) => self.end(id, &record, reason).await,
+            None => Ok(false),
+        }
     }
 
     /// Ends all sessions of an owner (reason [`EndReason::Revoked`]), but for one if that is
@@ -186,13 +188,9 @@ impl SessionManager {
         except: Option<SessionId>,
     ) -> Result<usize, Error> {
         let mut count = 0;
-        self.each_owned(owner, async |snapshot, info| {
-            if Some(info.id) != except {
-                let now = self.inner.now();
-                let reason = EndReason::Revoked;
-                let ended =
-                    crate::commit::end(&self.inner, info.id, &snapshot, reason, now).await?;
-                count += usize::from(ended.is_some());
+        self.each_owned(owner, async |id, record| {
+            if Some(id) != except {
+                count += usize::from(self.end(id, &record, EndReason::Revoked).await?);
             }
             Ok(())
         })

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use cloakroom_core::{Record, SessionId, State, StoreErrorKind, Times, Timestamp};
+use cloakroom_core::{Record, SessionId, Stamp, State, StoreErrorKind, Times, Timestamp};
 
 use super::{Base, Done};
 use crate::config::CLOCK_SKEW;
 use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
-use crate::record::{EndReason, Snapshot};
+use crate::record::{EndReason, Head, Snapshot};
 use crate::{Error, ErrorKind};
 
 /// Performs a handle's `destroy`.
@@ -26,33 +26,32 @@ pub(super) async fn of_handle(
 }
 
 /// What is remembered of a session that ends at `now`; nothing if nothing shall be.
-fn tombstone(
-    inner: &Inner,
-    snapshot: &Snapshot,
-    reason: EndReason,
-    now: Timestamp,
-) -> Option<Record> {
+fn tombstone(inner: &Inner, stamp: Stamp, head: Vec<u8>, now: Timestamp) -> Option<Record> {
     let retention = inner.config.times.retention;
     if retention.is_zero() {
         return None;
     }
-    let mut head = snapshot.head.clone();
-    head.replaced.clear();
-    head.ended = Some((reason, now));
     let times = Times {
         used_at: now,
         deadline: Some(now),
         expires_at: Some(now + retention + CLOCK_SKEW),
     };
-    let stamp = snapshot.stamp.next();
+    let stamp = stamp.next();
+    let body = Vec::new();
     Some(Record::from_stored(
         stamp,
         State::Ended,
         None,
         times,
-        head.encode(),
-        Vec::new(),
+        head,
+        body,
     ))
+}
+
+fn ended_head(mut head: Head, reason: EndReason, now: Timestamp) -> Vec<u8> {
+    head.replaced.clear();
+    head.ended = Some((reason, now));
+    head.encode()
 }
 
 /// Ends a session in the store and here; returns what was ended by this call, if anything was.
@@ -63,7 +62,45 @@ pub(crate) async fn end(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Option<Record>, Error> {
-    let tombstone = tombstone(inner, snapshot, reason, now);
+    let head = ended_head(snapshot.head.clone(), reason, now);
+    perform(
+        inner,
+        id,
+        tombstone(inner, snapshot.stamp, head, now),
+        reason,
+    )
+    .await
+}
+
+/// As [`end`], for a record that was read from the store and that this release need not be able to
+/// decode: nobody is left signed in because another node is newer.
+pub(crate) async fn end_record(
+    inner: &Arc<Inner>,
+    id: SessionId,
+    record: &Record,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Option<Record>, Error> {
+    // Without a reason in its head it has timed out, for whoever can read it.
+    let head = Head::decode(&record.head).map_or_else(
+        |_| record.head.clone(),
+        |head| ended_head(head, reason, now),
+    );
+    perform(
+        inner,
+        id,
+        tombstone(inner, record.stamp, head, now),
+        reason,
+    )
+    .await
+}
+
+async fn perform(
+    inner: &Arc<Inner>,
+    id: SessionId,
+    tombstone: Option<Record>,
+    reason: EndReason,
+) -> Result<Option<Record>, Error> {
     let ended = match inner.store.end(id, tombstone.as_ref()).await {
         Ok(ended) => ended,
         Err(error) => {

@@ -20,7 +20,7 @@ use crate::record::{EndReason, Snapshot};
 use crate::session::{Cell, ChangeLog, Outgoing, Phase, State, Stored};
 use crate::{CommitAt, Error, ErrorKind, Origin};
 
-pub(crate) use self::end::end;
+pub(crate) use self::end::{end, end_record};
 pub(crate) use self::guard::{Guarded, late};
 pub(crate) use self::touch::touch;
 

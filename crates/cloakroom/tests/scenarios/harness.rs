@@ -67,6 +67,7 @@ impl App {
         let layer = configure(builder).build().expect("the settings are right");
         let router = Router::new()
             .route("/", any(play))
+            .route("/optional", any(maybe))
             .route("/unused", any(|| async { "unused" }))
             .layer(layer.clone());
         Self {
@@ -164,6 +165,10 @@ async fn play(session: Session, Extension(Script(script)): Extension<Script>) ->
         Some(handler) => handler(session).await,
         None => "no handler".into_response(),
     }
+}
+
+async fn maybe(session: Option<Session>) -> &'static str {
+    session.map_or("none", |_| "some")
 }
 
 async fn send(router: Router, request: Request<Body>) -> Reply {

@@ -3,5 +3,11 @@
 
 mod harness;
 
+mod after_head;
+mod cookies;
+mod failure;
+mod layers;
+mod logs;
+mod owner;
 mod tokens;
 mod transaction;

@@ -1,0 +1,194 @@
+//! Sessions of an owner: listed, counted, ended together.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cloakroom::{Job, SessionId};
+use cloakroom_conformance::{Corruption, Faults, Op};
+
+use crate::harness::{App, Client, owner, word};
+
+async fn ids(app: &App, name: &str) -> Vec<SessionId> {
+    let owned = app.sessions.owned_by(&owner(name)).await;
+    owned
+        .expect("the store answers")
+        .into_iter()
+        .map(|info| info.id)
+        .collect()
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too() {
+    let a = App::new();
+    let b = App::node(a.store.clone(), a.clock.clone(), |builder| builder);
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let client = a.member("ada").await;
+        assert_eq!(b.presented(&client).await, "active");
+        clients.push(client);
+    }
+    let other = a.member("bob").await;
+    assert_eq!(
+        a.sessions
+            .destroy_owned_by(&owner("ada"), None)
+            .await
+            .unwrap(),
+        3
+    );
+    tokio::task::yield_now().await;
+    for client in &clients {
+        assert_eq!(a.presented(client).await, "ended");
+        assert_eq!(b.presented(client).await, "ended");
+    }
+    assert!(ids(&a, "ada").await.is_empty());
+    assert_eq!(a.presented(&other).await, "active");
+}
+
+#[tokio::test]
+async fn all_other_sessions_of_an_owner_can_be_ended() {
+    let app = App::new();
+    let (kept, ended) = (app.member("ada").await, app.member("ada").await);
+    let count = app
+        .sessions
+        .destroy_owned_by(&owner("ada"), Some(kept.id()))
+        .await
+        .unwrap();
+    assert_eq!(count, 1);
+    assert_eq!(app.presented(&kept).await, "active");
+    assert_eq!(app.presented(&ended).await, "ended");
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_reaches_records_that_this_release_cannot_read() {
+    for how in [
+        Corruption::ForeignHead,
+        Corruption::ForeignBody,
+        Corruption::TruncateBody,
+    ] {
+        let app = App::new();
+        let client = app.member("ada").await;
+        app.sessions.reset();
+        app.faults.corrupt(Op::Load, how, Faults::ALWAYS);
+        let count = app.sessions.destroy_owned_by(&owner("ada"), None).await;
+        assert_eq!(count.unwrap(), 1, "{how:?}");
+        app.faults.clear();
+        assert_ne!(app.presented(&client).await, "active", "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_this_release_cannot_read_can_be_destroyed() {
+    let app = App::new();
+    let client = app.member("ada").await;
+    app.faults
+        .corrupt(Op::Load, Corruption::ForeignHead, Faults::ALWAYS);
+    assert!(app.sessions.destroy(client.id()).await.unwrap());
+    app.faults.clear();
+    assert_ne!(app.presented(&client).await, "active");
+}
+
+#[tokio::test]
+async fn an_outage_while_logging_out_everywhere_is_told() {
+    let app = App::new();
+    let client = app.member("ada").await;
+    for op in [Op::OwnedBy, Op::Load, Op::End] {
+        app.faults.fail(op, 1);
+        app.faults.fail(Op::Peek, 1);
+        let result = app.sessions.destroy_owned_by(&owner("ada"), None).await;
+        assert_eq!(word(result), "unavailable", "{op:?}");
+        app.faults.clear();
+        assert_eq!(app.presented(&client).await, "active", "{op:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_logins_and_logouts_at_once_leave_a_true_list() {
+    let app = App::new();
+    let logins: Vec<_> = (0..100)
+        .map(|_| app.start(&Client::default(), |s| async move { s.login(owner("ada")) }))
+        .collect();
+    let mut clients = Vec::new();
+    for login in logins {
+        let mut client = Client::default();
+        client.keep(&login.await.unwrap());
+        clients.push(client);
+    }
+    let truth: BTreeSet<SessionId> = clients.iter().map(Client::id).collect();
+    assert_eq!(truth.len(), 100);
+    assert_eq!(BTreeSet::from_iter(ids(&app, "ada").await), truth);
+    let (gone, stay) = clients.split_at(50);
+    let logouts: Vec<_> = gone
+        .iter()
+        .map(|client| app.start(client, |s| async move { s.destroy() }))
+        .collect();
+    for logout in logouts {
+        logout.await.unwrap();
+    }
+    let truth: BTreeSet<SessionId> = stay.iter().map(Client::id).collect();
+    assert_eq!(BTreeSet::from_iter(ids(&app, "ada").await), truth);
+}
+
+#[tokio::test]
+async fn more_sessions_than_a_page_are_listed_and_ended() {
+    let app = App::new();
+    for _ in 0..450 {
+        app.member("ada").await;
+    }
+    assert_eq!(ids(&app, "ada").await.len(), 450);
+    assert_eq!(
+        app.sessions
+            .destroy_owned_by(&owner("ada"), None)
+            .await
+            .unwrap(),
+        450
+    );
+    assert!(ids(&app, "ada").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_list_shrinks_when_sessions_expire_whoever_notices_first() {
+    let app = App::new();
+    for _ in 0..1_000 {
+        app.member("ada").await;
+    }
+    app.clock.advance(Duration::from_secs(3_600));
+    assert!(
+        ids(&app, "ada").await.is_empty(),
+        "nobody has expired them yet"
+    );
+    app.sessions.run_now(Job::Poll).await.unwrap();
+    let page = cloakroom::Page {
+        after: None,
+        limit: 10,
+    };
+    let index = cloakroom::SessionStore::owned_by(&app.store, &owner("ada"), page)
+        .await
+        .unwrap();
+    assert!(index.is_empty(), "the store's index is empty, too");
+}
+
+#[tokio::test]
+async fn a_session_that_changed_hands_is_in_one_list() {
+    let app = App::new();
+    let mut client = app.member("ada").await;
+    app.call(&mut client, |s| async move { s.login(owner("bob")) })
+        .await;
+    assert!(ids(&app, "ada").await.is_empty());
+    assert_eq!(ids(&app, "bob").await, [client.id()]);
+}
+
+#[tokio::test]
+async fn a_session_is_looked_up_by_its_public_name() {
+    let app = App::new();
+    let client = app.member("ada").await;
+    let info = app.sessions.get(client.id()).await.unwrap().unwrap();
+    assert_eq!((info.id, info.owner), (client.id(), Some(owner("ada"))));
+    assert!(app.sessions.exists(client.id()).await.unwrap());
+    assert!(app.sessions.destroy(client.id()).await.unwrap());
+    assert!(
+        !app.sessions.destroy(client.id()).await.unwrap(),
+        "the first ending wins"
+    );
+    assert_eq!(app.sessions.get(client.id()).await.unwrap(), None);
+    assert!(!app.sessions.exists(client.id()).await.unwrap());
+}
