@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cloakroom_core::{SessionId, State, StoreErrorKind, Times, Timestamp};
+use cloakroom_core::{Digest, SessionId, State, StoreErrorKind, Times, Timestamp};
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
@@ -20,7 +20,8 @@ pub(crate) enum Found {
     Absent,
     Ended(Arc<Tombstone>),
     Live(Arc<Loaded>),
-    Unreadable(Unreadable),
+    /// With the digest of the secret, if at least the head can be read.
+    Unreadable(Unreadable, Option<Digest>),
 }
 
 /// A live record, and the id's generation when the read of it began.
@@ -170,20 +171,26 @@ async fn read(id: SessionId, reader: Reader, start: Arc<Start>, last: Option<Loa
                 head,
                 times: record.times,
             })),
-            Err(unreadable) => Found::Unreadable(unreadable),
+            Err(unreadable) => Found::Unreadable(unreadable, None),
         }),
-        Ok(Some(record)) => Ok(match Snapshot::decode(record) {
-            Ok((snapshot, times)) => Found::Live(Arc::new(Loaded {
-                snapshot: Arc::new(snapshot),
-                times,
-                generation,
-                epoch: reader.epoch,
-                at: reader.now,
-            })),
-            Err(unreadable) => Found::Unreadable(unreadable),
-        }),
+        Ok(Some(record)) => {
+            let head = record.head.clone();
+            Ok(match Snapshot::decode(record) {
+                Ok((snapshot, times)) => Found::Live(Arc::new(Loaded {
+                    snapshot: Arc::new(snapshot),
+                    times,
+                    generation,
+                    epoch: reader.epoch,
+                    at: reader.now,
+                })),
+                Err(unreadable) => {
+                    let digest = Head::decode(&head).ok().map(|head| head.digest);
+                    Found::Unreadable(unreadable, digest)
+                }
+            })
+        }
         Err(error) if error.kind() == StoreErrorKind::Corrupt => {
-            Ok(Found::Unreadable(Unreadable::Corrupt))
+            Ok(Found::Unreadable(Unreadable::Corrupt, None))
         }
         Err(error) => Err(error.into()),
     }

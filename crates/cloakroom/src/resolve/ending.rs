@@ -61,7 +61,7 @@ pub(super) async fn expire(
         Found::Ended(tombstone) if tombstone.head.digest == token.secret().digest() => {
             Ok(Resolution::Dead(outcome_of(inner, &tombstone, now)))
         }
-        Found::Live(_) | Found::Ended(_) | Found::Absent | Found::Unreadable(_) => {
+        Found::Live(_) | Found::Ended(_) | Found::Absent | Found::Unreadable(..) => {
             Ok(Resolution::Dead(Presented::Unknown))
         }
     }

@@ -71,8 +71,8 @@ pub(crate) async fn current(
             inner.forget(id);
             Ok(None)
         }
-        Found::Unreadable(Unreadable::Newer) => Err(ErrorKind::Unsupported.into()),
-        Found::Unreadable(Unreadable::Corrupt) => Err(ErrorKind::Unreadable.into()),
+        Found::Unreadable(Unreadable::Newer, _) => Err(ErrorKind::Unsupported.into()),
+        Found::Unreadable(Unreadable::Corrupt, _) => Err(ErrorKind::Unreadable.into()),
     }
 }
 

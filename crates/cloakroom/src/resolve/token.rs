@@ -177,7 +177,8 @@ pub(super) async fn from_store(
             Ok(Resolution::Dead(outcome_of(inner, &tombstone, now)))
         }
         Found::Ended(_) => refuse(),
-        Found::Unreadable(unreadable) => unreadable_row(inner, id, unreadable).await,
+        Found::Unreadable(_, Some(of)) if of != digest => refuse(),
+        Found::Unreadable(unreadable, _) => unreadable_row(inner, id, unreadable).await,
         Found::Live(loaded) if loaded.snapshot.head.digest == digest => {
             if loaded.times.is_due(now) {
                 return Box::pin(expire(inner, token, &loaded, now)).await;
