@@ -86,13 +86,7 @@ pub(crate) async fn end_record(
         |_| record.head.clone(),
         |head| ended_head(head, reason, now),
     );
-    perform(
-        inner,
-        id,
-        tombstone(inner, record.stamp, head, now),
-        reason,
-    )
-    .await
+    perform(inner, id, tombstone(inner, record.stamp, head, now), reason).await
 }
 
 async fn perform(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{When, run};
-use crate::Error;
+use crate::{Error, ErrorKind};
 use crate::inner::Inner;
 use crate::session::Cell;
 
@@ -81,6 +81,10 @@ fn track(inner: &Arc<Inner>, commit: Commit) {
                 if let Some(inner) = lost.0.take() {
                     inner.stats.late_commits.add();
                 }
+            }
+            // The changes went with the session, or with the login that they were made under.
+            Err(error) if matches!(error.kind(), ErrorKind::Ended | ErrorKind::Superseded) => {
+                lost.0 = None;
             }
             Err(error) => tracing::error!(%error, "late session commit failed"),
         }

@@ -260,6 +260,21 @@ impl Cell {
             change(state)
         })
     }
+
+    /// As [`write`](Self::write), for changes that make no session: a handle without one takes
+    /// them as done.
+    pub(super) fn write_or_nothing<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let absent =
+            self.read(|state| state.stored.is_none() && state.presented != Presented::Superseded)?;
+        if absent {
+            self.with(change)
+        } else {
+            self.write(change)
+        }
+    }
 }
 
 impl Drop for Cell {

@@ -1,8 +1,10 @@
 //! The handle that handlers hold, what it remembers, and its state within one request.
 
+mod attributes;
 mod cell;
 mod handle;
 mod log;
+mod seen;
 mod value;
 
 pub(crate) use self::cell::{Cell, Outgoing, Phase, State, Stored};
