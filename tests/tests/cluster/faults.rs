@@ -57,6 +57,41 @@ pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(
     }
 }
 
+pub(crate) async fn a_stale_copy_is_shown_read_only_while_the_store_is_frozen(service: &Service) {
+    let node = Node::with("--stale-if-error 1h --store")
+        .arg(service.url())
+        .start()
+        .await;
+    let client = node.client();
+    store(&client).await;
+    assert!(look(&client).await.is_some());
+    for server in service.servers() {
+        server.freeze().unwrap();
+    }
+    let stale = async |stale: bool| look(&client).await.is_some_and(|s| s["is_stale"] == stale);
+    eventually("the copy is told to be stale", async || stale(true).await).await;
+    client
+        .put("/api/data/lost", "1")
+        .await
+        .assert_refused(503, "unavailable");
+    let thief = node.client();
+    let mut forged = client.token().unwrap();
+    forged.replace_range(40.., "AAAAAAAA");
+    thief.set_cookie("id", &forged);
+    thief
+        .get("/api/session")
+        .await
+        .assert_refused(503, "unavailable");
+    for server in service.servers() {
+        server.thaw().unwrap();
+    }
+    eventually("the copy is current again", async || stale(false).await).await;
+    eventually("it writes again", async || {
+        client.put("/api/data/after", "1").await.status == 204
+    })
+    .await;
+}
+
 pub(crate) async fn a_store_that_is_killed_and_restarted_heals_and_keeps_everything(
     service: &Service,
 ) {

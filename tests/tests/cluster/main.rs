@@ -37,6 +37,7 @@ const SHARED: &[(&str, Case)] = cases![
     agreement::an_owner_ends_sessions_that_live_on_other_nodes,
     agreement::a_node_that_is_killed_loses_nothing_acknowledged,
     faults::a_frozen_store_is_unavailable_and_never_anonymous_and_heals,
+    faults::a_stale_copy_is_shown_read_only_while_the_store_is_frozen,
 ];
 
 /// Over stores of one server, which can be killed and keep what they have.

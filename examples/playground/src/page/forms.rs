@@ -45,7 +45,7 @@ pub(super) const TRIAL: &str = r#"
 <label>value <input name=value required value=1></label><button>answer with it</button></form>
 <form class=line method=post action="/form/stream" data-method=PUT data-path="/api/stream/{key}?ms={ms}" data-body="{value:json}">
 <label>name <input name=key required value=streamed maxlength=128></label><label>value <input name=value required value=1></label>
-<label>ms <input name=ms type=number required value=1000 min=0 max=600000></label><button>write while streaming</button></form>
+<label>ms <input name=ms type=number required value=1000 min=0 max=600000></label><button>stream, write late</button></form>
 <form class=line method=post action="/form/panic" data-method=POST data-path="/api/panic/{key}">
 <label class=wide>name <input name=key required value=lost maxlength=128></label><button class=danger>panic</button></form>
 <form class=line id=ws><label class=wide>message <input name=message required value="colour=red" autocomplete=off></label>
