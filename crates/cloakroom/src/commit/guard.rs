@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{When, run};
-use crate::{Error, ErrorKind};
 use crate::inner::Inner;
 use crate::session::Cell;
+use crate::{Error, ErrorKind};
 
 type Commit = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 

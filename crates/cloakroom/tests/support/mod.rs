@@ -32,16 +32,20 @@ pub(crate) struct Answer<T> {
     pub(crate) set_cookie: Option<String>,
     /// Why there was no session.
     pub(crate) error: Option<ErrorKind>,
-    /// What the handler returned; `None` if it did not run or its response was replaced.
     value: Option<T>,
 }
 
 impl<T> Answer<T> {
+    /// What the handler returned; `None` if it did not run or its response was replaced.
+    pub(crate) fn value(self) -> Option<T> {
+        self.value
+    }
+
     /// The handler's value.
     pub(crate) fn ok(self) -> T {
         let (status, error) = (self.status, self.error);
         let why = || format!("the request succeeds, not {status} {error:?}");
-        self.value.ok_or_else(why).expect("no error")
+        self.value().ok_or_else(why).expect("no error")
     }
 }
 
