@@ -1,0 +1,547 @@
+//! Rows of the compatibility page (`docs/compatibility.md`) that no other test shows.
+
+mod support;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cloakroom::{
+    BuildError, Cache, Coherence, EndReason, ErrorKind, Event, MemoryStore, OnUnreadable, Owner,
+    Presented, Refusal, Session, SessionLayer, Tagged, Timeout,
+};
+use cloakroom_conformance::{Corruption, Faults, FaultyStore, ManualClock, Op};
+use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use tower::util::BoxService;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use support::{Client, MIN, MS, count, quiet, read};
+
+async fn presented(session: Session) -> Presented {
+    session.presented()
+}
+
+fn ada() -> Owner {
+    Owner::new("ada").expect("a valid name")
+}
+
+/// S2: `size`, in bytes.
+#[tokio::test]
+async fn l1_bounded_by_bytes_holds_no_more_than_that() {
+    let store = MemoryStore::new();
+    let layer = quiet(store, &ManualClock::default())
+        .cache(Cache::bytes(20_000))
+        .build()
+        .unwrap();
+    let clients: Vec<Client> = (0..40).map(|_| Client::new()).collect();
+    for client in &clients {
+        let fill = |session: Session| async move { session.insert("text", "x".repeat(1_000)) };
+        client.visit(&layer, fill).await.ok().unwrap();
+    }
+    let entries = layer.manager().stats().l1.entries;
+    assert!(
+        (5..=20).contains(&entries),
+        "{entries} of a kilobyte and more"
+    );
+    for client in &clients {
+        let there = |session: Session| async move { session.contains("text") };
+        assert_eq!(client.visit(&layer, there).await.ok().ok(), Some(true));
+    }
+}
+
+/// S7: access is checked again when somebody's rights change.
+#[tokio::test]
+async fn all_sessions_of_an_owner_end_for_every_manager_of_the_store() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let here = quiet(store.clone(), &clock).build().unwrap();
+    let there = quiet(store, &clock).build().unwrap();
+    let clients = [Client::new(), Client::new()];
+    for client in &clients {
+        let login = |session: Session| async move { session.login(ada()) };
+        client.visit(&here, login).await.ok().unwrap();
+        let outcome = client.visit(&there, presented).await.ok();
+        assert_eq!(outcome, Presented::Active);
+    }
+    let keep = clients[1].id();
+    let ended = here.manager().destroy_owned_by(&ada(), Some(keep)).await;
+    assert_eq!(ended.unwrap(), 1);
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let outcome = clients[0].visit(&there, presented).await.ok();
+    let revoked = matches!(
+        outcome,
+        Presented::Ended {
+            reason: EndReason::Revoked,
+            ..
+        }
+    );
+    assert!(revoked, "{outcome:?}");
+    let outcome = clients[1].visit(&there, presented).await.ok();
+    assert_eq!(outcome, Presented::Active);
+}
+
+/// J1, J2, J3, J15: 0, minutes with fractions, -1.
+#[test]
+fn timeouts_are_read_as_jarvis_writes_them() {
+    let after = |seconds| Timeout::After(Duration::from_secs(seconds));
+    let table = [
+        (0.0, Timeout::Disabled),
+        (-1.0, Timeout::Never),
+        (0.5, after(30)),
+        (20.0, after(1_200)),
+    ];
+    for (minutes, expected) in table {
+        assert_eq!(Timeout::from_minutes(minutes), Ok(expected), "{minutes}");
+    }
+    for wrong in [-2.0, -0.5, f64::NAN, f64::INFINITY, 1e300, 0.000_01] {
+        let error = Timeout::from_minutes(wrong).unwrap_err().to_string();
+        assert!(error.contains("-1 (never)"), "{error}");
+    }
+}
+
+/// J11: `SessionInitFn`.
+#[tokio::test]
+async fn a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote() {
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .on_create(async |session: Session| {
+            let seen: Option<u64> = session.get("n").map_err(|_| Refusal::default())?;
+            session.insert("seen", seen).map_err(|_| Refusal::default())
+        })
+        .build()
+        .unwrap();
+    let client = Client::new();
+    client.visit(&layer, count).await.ok();
+    client.visit(&layer, count).await.ok();
+    let seen = |session: Session| async move { session.get::<u64>("seen") };
+    assert_eq!(
+        client.visit(&layer, seen).await.ok().unwrap(),
+        Some(1),
+        "once, at the create"
+    );
+}
+
+/// J11: failure fails the request and keeps nothing.
+#[tokio::test]
+async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie() {
+    for (refusal, status) in [
+        (Refusal::default(), StatusCode::INTERNAL_SERVER_ERROR),
+        (
+            Refusal::status(StatusCode::FORBIDDEN),
+            StatusCode::FORBIDDEN,
+        ),
+    ] {
+        let (store, faults) = FaultyStore::new(MemoryStore::new());
+        let layer = quiet(store, &ManualClock::default())
+            .on_create(move |_| std::future::ready(Err(refusal)))
+            .build()
+            .unwrap();
+        let answer = Client::new().visit(&layer, count).await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.set_cookie, None);
+        assert_eq!(faults.counts().total(), 0);
+    }
+}
+
+/// J12: a session for every request without one.
+#[tokio::test]
+async fn an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_then() {
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .eager(true)
+        .build()
+        .unwrap();
+    let client = Client::new();
+    let failing = |session: Session| async move {
+        count(session).await;
+        (StatusCode::INTERNAL_SERVER_ERROR, ())
+    };
+    let answer = client.visit_answering(&layer, failing).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.set_cookie.is_some(), "announced on every response");
+    let look = |session: Session| async move { (session.is_new(), read(session).await) };
+    assert_eq!(client.visit(&layer, look).await.ok(), (false, None));
+}
+
+/// J14: find and kill by id.
+#[tokio::test]
+async fn a_manager_finds_a_session_by_its_id_and_ends_it_once() {
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .build()
+        .unwrap();
+    let (client, manager) = (Client::new(), layer.manager());
+    client.visit(&layer, count).await.ok();
+    let found = manager.get(client.id()).await.unwrap();
+    assert_eq!(found.map(|info| info.id), Some(client.id()));
+    assert!(manager.destroy(client.id()).await.unwrap());
+    assert!(!manager.destroy(client.id()).await.unwrap());
+    assert_eq!(manager.get(client.id()).await.unwrap(), None);
+    let outcome = client.visit(&layer, presented).await.ok();
+    assert_eq!(outcome.as_str(), "ended");
+}
+
+/// J16: `Reset`, for tests.
+#[tokio::test]
+async fn a_reset_empties_l1_and_ends_nothing() {
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .build()
+        .unwrap();
+    let client = Client::new();
+    client.visit(&layer, count).await.ok();
+    assert!(layer.manager().is_cached(client.id()));
+    layer.manager().reset();
+    assert!(!layer.manager().is_cached(client.id()));
+    assert_eq!(layer.manager().stats().l1.entries, 0);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+}
+
+/// One request through these layers, the outermost first; what it set.
+async fn through<F, Fut>(layers: &[&SessionLayer], cookies: &str, handler: F) -> Vec<String>
+where
+    F: FnOnce(Parts) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let mut handler = Some(handler);
+    let inner = service_fn(move |request: Request<()>| {
+        let handler = handler.take().expect("a service answers one request");
+        async move {
+            handler(request.into_parts().0).await;
+            Ok::<_, Infallible>(Response::new(()))
+        }
+    });
+    let service = layers
+        .iter()
+        .rev()
+        .fold(BoxService::new(inner), |inner, layer| {
+            BoxService::new(layer.layer(inner))
+        });
+    let request = Request::builder().header(COOKIE, cookies).body(());
+    let response = service.oneshot(request.expect("a valid request")).await;
+    let response = response.unwrap_or_else(|never| match never {});
+    let lines = response.headers().get_all(SET_COOKIE).iter();
+    lines
+        .map(|line| line.to_str().expect("cookies are ASCII").to_owned())
+        .collect()
+}
+
+/// `name=value` of a Set-Cookie line.
+fn pair(line: &str) -> &str {
+    line.split(';').next().unwrap_or_default()
+}
+
+struct Shop;
+struct Forum;
+
+/// T1, T2: contexts that share a session.
+#[tokio::test]
+async fn scopes_share_one_session_and_one_cookie_and_see_only_their_own_attributes() {
+    let base = quiet(MemoryStore::new(), &ManualClock::default())
+        .build()
+        .unwrap();
+    let (shop, forum) = (base.scope::<Shop>("shop"), base.scope::<Forum>("forum"));
+    let layers = [&base, &shop, &forum];
+    let set = through(&layers, "", |parts| async move {
+        let plain = Session::load(&parts).await.unwrap();
+        let shop = Tagged::<Shop>::load(&parts).await.unwrap();
+        let forum = Tagged::<Forum>::load(&parts).await.unwrap();
+        plain.insert("name", "all").unwrap();
+        shop.insert("name", "shop").unwrap();
+        assert_eq!(forum.get::<String>("name").unwrap(), None);
+        assert_eq!(shop.keys().unwrap(), ["name"]);
+    })
+    .await;
+    assert_eq!(set.len(), 1, "one session: {set:?}");
+    let first = pair(&set[0]).to_owned();
+    let set = through(&layers, &first, |parts| async move {
+        let plain = Session::load(&parts).await.unwrap();
+        let shop = Tagged::<Shop>::load(&parts).await.unwrap();
+        assert_eq!(plain.get::<String>("name").unwrap().unwrap(), "all");
+        assert_eq!(shop.get::<String>("name").unwrap().unwrap(), "shop");
+        assert_eq!(plain.id(), shop.id());
+        shop.renew().unwrap();
+    })
+    .await;
+    assert_eq!(set.len(), 1, "renewed for all: {set:?}");
+    let second = pair(&set[0]).to_owned();
+    assert_ne!(first, second);
+    let set = through(&layers, &second, |parts| async move {
+        let forum = Tagged::<Forum>::load(&parts).await.unwrap();
+        forum.destroy().unwrap();
+        let plain = Session::load(&parts).await.unwrap();
+        let error = plain.get::<String>("name").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Ended);
+    })
+    .await;
+    assert_eq!(set.len(), 1, "removed for all: {set:?}");
+}
+
+/// Two sessions in one application, found by type.
+#[tokio::test]
+async fn two_layers_with_tags_are_two_independent_sessions() {
+    let clock = ManualClock::default();
+    let visitor = quiet(MemoryStore::new(), &clock).build().unwrap();
+    let shop = quiet(MemoryStore::new(), &clock)
+        .cookie(cloakroom::SessionCookie::new("__Host-shop"))
+        .tag::<Shop>()
+        .build()
+        .unwrap();
+    let layers = [&visitor, &shop];
+    let set = through(&layers, "", |parts| async move {
+        let visitor = Session::load(&parts).await.unwrap();
+        visitor.insert("n", 1).unwrap();
+        let shop = Tagged::<Shop>::load(&parts).await.unwrap();
+        shop.insert("n", 2).unwrap();
+    })
+    .await;
+    assert_eq!(set.len(), 2, "{set:?}");
+    let both = format!("{}; {}", pair(&set[0]), pair(&set[1]));
+    let set = through(&layers, &both, |parts| async move {
+        let visitor = Session::load(&parts).await.unwrap();
+        let shop = Tagged::<Shop>::load(&parts).await.unwrap();
+        assert_eq!(visitor.get::<u64>("n").unwrap(), Some(1));
+        assert_eq!(shop.get::<u64>("n").unwrap(), Some(2));
+        assert_ne!(visitor.id(), shop.id());
+        visitor.destroy().unwrap();
+        assert_eq!(shop.get::<u64>("n").unwrap(), Some(2));
+    })
+    .await;
+    assert_eq!(set.len(), 1, "only the visitor's is removed: {set:?}");
+}
+
+/// T3: `lastNode`.
+#[tokio::test]
+async fn a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let node = |name: &str| quiet(store.clone(), &clock).node(name).build().unwrap();
+    let (first, second) = (node("n1"), node("n2"));
+    let client = Client::new();
+    client.visit(&first, count).await.ok();
+    let last = async || {
+        let info = first.manager().get(client.id()).await.unwrap();
+        info.and_then(|info| info.node)
+    };
+    assert_eq!(last().await.as_deref(), Some("n1"));
+    client.visit(&second, read).await.ok();
+    assert_eq!(last().await.as_deref(), Some("n1"));
+    client.visit(&second, count).await.ok();
+    assert_eq!(last().await.as_deref(), Some("n2"));
+}
+
+/// T4, T22: listeners.
+#[tokio::test]
+async fn listeners_and_streams_hear_what_happened_and_one_that_panics_hurts_nobody() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .listener(|_| panic!("a listener of the application's is broken"))
+        .listener(move |event| log.lock().unwrap().push(event.clone()))
+        .build()
+        .unwrap();
+    let mut stream = layer.manager().events();
+    let client = Client::new();
+    client.visit(&layer, count).await.ok();
+    let change = |session: Session| async move {
+        session.insert("n", 7).unwrap();
+        session.insert("m", 1).unwrap();
+        session.renew()
+    };
+    client.visit(&layer, change).await.ok().unwrap();
+    let login = |session: Session| async move {
+        session.remove("m").unwrap();
+        session.login(ada())
+    };
+    client.visit(&layer, login).await.ok().unwrap();
+    let logout = |session: Session| async move { session.destroy() };
+    client.visit(&layer, logout).await.ok().unwrap();
+
+    let told: Vec<String> = heard.lock().unwrap().iter().map(short).collect();
+    let expected = [
+        "created",
+        "committed +[\"n\"] ~[] -[]",
+        "renewed",
+        "committed +[\"m\"] ~[\"n\"] -[]",
+        "logged in as ada",
+        "committed +[] ~[] -[\"m\"]",
+        "ended by logout with n=7",
+    ];
+    let told: Vec<&str> = told
+        .iter()
+        .map(String::as_str)
+        .filter(|word| *word != "other")
+        .collect();
+    assert_eq!(told, expected);
+    let first = stream.next().await.map(|event| short(&event));
+    assert_eq!(first.as_deref(), Some("created"));
+}
+
+fn short(event: &Event) -> String {
+    match event {
+        Event::Created { .. } => "created".to_owned(),
+        Event::Committed {
+            added,
+            replaced,
+            removed,
+            ..
+        } => format!("committed +{added:?} ~{replaced:?} -{removed:?}"),
+        Event::Renewed { .. } => "renewed".to_owned(),
+        Event::LoggedIn { owner, .. } => format!("logged in as {}", owner.as_str()),
+        Event::Ended {
+            reason, attributes, ..
+        } => {
+            let held: Vec<String> = attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            format!("ended by {reason} with {}", held.join(" "))
+        }
+        _ => "other".to_owned(),
+    }
+}
+
+/// T9: without `saveOnCreate`.
+#[tokio::test]
+async fn a_session_that_is_made_and_ended_by_one_request_never_reaches_the_store() {
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &ManualClock::default()).build().unwrap();
+    let brief = |session: Session| async move {
+        session.insert("n", 1).unwrap();
+        session.destroy().unwrap();
+    };
+    let answer = Client::new().visit(&layer, brief).await;
+    assert_eq!(answer.set_cookie, None);
+    assert_eq!(faults.counts().total(), 0);
+}
+
+/// A layer over a store with one session, whose record does not read any more.
+async fn unreadable(policy: OnUnreadable) -> (SessionLayer, Faults, Client) {
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &ManualClock::default())
+        .coherence(Coherence::Verify)
+        .cache(Cache::none())
+        .on_unreadable(policy)
+        .build()
+        .unwrap();
+    let client = Client::new();
+    client.visit(&layer, count).await.ok();
+    faults.corrupt(Op::Load, Corruption::TruncateHead, 1);
+    faults.take_counts();
+    (layer, faults, client)
+}
+
+/// T11: `removeUnloadableSessions`.
+#[tokio::test]
+async fn an_unreadable_record_is_replaced_or_refused_or_removed() {
+    let (layer, faults, client) = unreadable(OnUnreadable::Replace).await;
+    let old = client.id();
+    assert_eq!(client.visit(&layer, count).await.ok(), 1, "a new session");
+    assert_ne!(client.id(), old);
+    assert_eq!(faults.counts().end, 0, "the row is left to lapse");
+
+    let (layer, faults, client) = unreadable(OnUnreadable::Fail).await;
+    let answer = client.visit(&layer, count).await;
+    assert_eq!(answer.error, Some(ErrorKind::Unreadable));
+    assert_eq!((answer.set_cookie, faults.counts().writes()), (None, 0));
+
+    let (layer, faults, client) = unreadable(OnUnreadable::Remove).await;
+    let outcome = client.visit(&layer, presented).await.ok();
+    assert_eq!(outcome, Presented::Unknown);
+    assert_eq!(faults.counts().end, 1);
+}
+
+/// T11: an outage is no reason to remove anything.
+#[tokio::test]
+async fn an_outage_removes_no_record() {
+    let (layer, faults, client) = unreadable(OnUnreadable::Remove).await;
+    faults.clear();
+    faults.fail(Op::Load, 1);
+    let answer = client.visit(&layer, read).await;
+    assert_eq!(answer.error, Some(ErrorKind::Unavailable));
+    assert_eq!(faults.counts().end, 0);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+}
+
+/// T14: `contains`, `exists`, `delete`, `checkExpiration`.
+#[tokio::test]
+async fn expiration_is_checked_for_candidates_and_ends_those_that_are_due() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .touch_interval(MS)
+        .build()
+        .unwrap();
+    let (early, late, nobody) = (Client::new(), Client::new(), Client::new());
+    early.visit(&layer, count).await.ok();
+    clock.advance(30 * MIN);
+    late.visit(&layer, count).await.ok();
+    nobody.visit(&layer, count).await.ok();
+    assert!(layer.manager().destroy(nobody.id()).await.unwrap());
+    clock.advance(31 * MIN);
+    let manager = layer.manager();
+    assert!(manager.exists(late.id()).await.unwrap());
+    let candidates = [early.id(), late.id(), nobody.id()];
+    let ended = manager.check_expiration(&candidates).await.unwrap();
+    assert_eq!(ended, [early.id(), nobody.id()]);
+    assert_eq!(manager.stats().expired, 1);
+    assert!(!manager.is_cached(early.id()));
+}
+
+/// T18 and others: what cannot work is refused when the layer is built.
+#[tokio::test]
+async fn wrong_settings_are_refused_by_name_when_the_layer_is_built() {
+    let builder = || quiet(MemoryStore::new(), &ManualClock::default());
+    let table = [
+        (builder().touch_interval(30 * MIN), "touch_interval is 30m"),
+        (builder().idle_timeout(Duration::ZERO), "idle_timeout"),
+        (
+            builder().absolute_timeout(Timeout::Disabled),
+            "absolute_timeout",
+        ),
+        (builder().store_timeout(Duration::ZERO), "store_timeout"),
+        (builder().max_bytes(0), "max_bytes"),
+        (builder().node("a.b"), "node"),
+        (builder().affinity(true), "node(..)"),
+        (
+            builder().coherence(Coherence::Bounded(Duration::ZERO)),
+            "coherence",
+        ),
+    ];
+    for (builder, named) in table {
+        let error: BuildError = builder.build().unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    assert!(builder().touch_interval(30 * MIN - MS).build().is_ok());
+}
+
+/// T23: what a session tells of itself.
+#[tokio::test]
+async fn a_session_tells_when_it_was_made_used_and_ends() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .touch_interval(MIN)
+        .build()
+        .unwrap();
+    let client = Client::new();
+    let start = cloakroom::Clock::now(&clock);
+    let fresh = |session: Session| async move {
+        session.insert("n", 1).unwrap();
+        (session.is_new(), session.id(), session.created_at())
+    };
+    assert_eq!(client.visit(&layer, fresh).await.ok(), (true, None, None));
+    clock.advance(5 * MIN);
+    client.visit(&layer, read).await.ok();
+    let look = |session: Session| async move {
+        let own = Timeout::After(10 * MIN);
+        let times = (
+            session.created_at(),
+            session.last_used_at(),
+            session.expires_at(),
+        );
+        let before = session.idle_timeout();
+        session.set_idle_timeout(Some(own)).unwrap();
+        (session.is_new(), times, before, session.idle_timeout())
+    };
+    let (is_new, times, before, after) = client.visit(&layer, look).await.ok();
+    let used = start + 5 * MIN;
+    assert!(!is_new);
+    assert_eq!(times, (Some(start), Some(used), Some(used + 61 * MIN)));
+    assert_eq!(before, Timeout::After(60 * MIN));
+    assert_eq!(after, Timeout::After(10 * MIN));
+}
