@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use cloakroom_core::{Record, SessionId, Stamp, State, StoreErrorKind, Times, Timestamp};
 
+use super::save::is_current;
 use super::{Base, Done};
 use crate::config::CLOCK_SKEW;
 use crate::events::{Event, attributes_of};
@@ -17,11 +18,17 @@ pub(super) async fn of_handle(
     now: Timestamp,
 ) -> Result<Done, Error> {
     let view = base.resident.view();
-    // A handle from before a login ends nobody's session.
-    if view.snapshot.head.login_seq != base.login_seq {
+    let mut snapshot = Arc::clone(&view.snapshot);
+    if !is_current(inner, &base.resident, &view, now).await?
+        && let Some(loaded) = crate::resolve::current(inner, &base.resident, now).await?
+    {
+        snapshot = Arc::clone(&loaded.snapshot);
+    }
+    // A handle from before a login ends nobody's session, wherever that login was.
+    if snapshot.head.login_seq != base.login_seq {
         return Err(ErrorKind::Superseded.into());
     }
-    end(inner, base.resident.id(), &view.snapshot, reason, now).await?;
+    end(inner, base.resident.id(), &snapshot, reason, now).await?;
     Ok(Done::Ended)
 }
 

@@ -44,6 +44,8 @@ async fn attempts(
     let resident = &base.resident;
     let mut secret = None;
     let mut current = resident.view();
+    // This commit has been to the store itself: what it brought is current.
+    let mut asked = false;
     for attempt in 0..ATTEMPTS {
         if current.snapshot.head.login_seq != base.login_seq {
             return Err(ErrorKind::Superseded.into());
@@ -53,16 +55,18 @@ async fn attempts(
                 return Ok(Done::Gone);
             };
             current = view;
+            asked = true;
         }
         let mut next = Next::new(inner, base, log, &current, &mut secret, now)?;
         if next.is_same {
-            if is_current(inner, resident, &current, now).await? {
+            if asked || is_current(inner, resident, &current, now).await? {
                 return Ok(same(inner, base, current, next, now).await);
             }
             let Some(view) = reread(inner, resident, now).await? else {
                 return Ok(Done::Gone);
             };
             current = view;
+            asked = true;
             continue;
         }
         match write(inner, resident, &current, &mut next, secret.as_ref(), now).await? {
@@ -75,6 +79,7 @@ async fn attempts(
                 inner.stats.conflicts.add();
                 resident.install(view.clone(), None);
                 current = view;
+                asked = true;
                 Box::pin(pause(attempt)).await;
             }
         }
@@ -319,13 +324,13 @@ async fn reread(
 
 /// Whether a commit that would change nothing may be left out: only over a copy that is known to
 /// be current, since a stale one must not swallow a removal.
-async fn is_current(
+pub(super) async fn is_current(
     inner: &Arc<Inner>,
     resident: &Resident,
     view: &View,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    if view.seen.at == now && !view.seen.stale || inner.coherent.is_current(view.seen, now) {
+    if inner.coherent.is_current(view.seen, now) {
         return Ok(true);
     }
     inner.stats.peeks.add();

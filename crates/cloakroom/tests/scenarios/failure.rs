@@ -149,6 +149,22 @@ async fn a_store_that_does_not_answer_counts_as_unavailable() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_waits_too_long_for_its_turn_fails_and_does_not_go_on_unlocked() {
+    let app = App::with(|builder| builder.store_timeout(SECOND));
+    let client = app.visitor().await;
+    let gate = app.faults.hold(Op::Save);
+    let writers: Vec<_> = (0..4)
+        .map(|_| app.start(&client, |s| async move { increment(&s, "n").map(|_| ()) }))
+        .collect();
+    for writer in writers {
+        assert_eq!(writer.await.unwrap().status, 503);
+    }
+    assert!(gate.count() <= 3, "one at a time: {}", gate.count());
+    gate.release();
+    assert_eq!(app.read(&client, "n").await, "1");
+}
+
 #[tokio::test]
 async fn a_write_whose_reply_is_lost_is_looked_up_and_not_repeated() {
     let app = App::new();

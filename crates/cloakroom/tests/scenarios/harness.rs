@@ -12,8 +12,8 @@ use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use cloakroom::{
-    Error, MemoryStore, Owner, Record, Session, SessionId, SessionLayer, SessionLayerBuilder,
-    SessionManager, SessionStore, Timestamp, Token,
+    Capabilities, Error, MemoryStore, Owner, Record, Session, SessionId, SessionLayer,
+    SessionLayerBuilder, SessionManager, SessionStore, Timestamp, Token,
 };
 use cloakroom_conformance::{Faults, FaultyStore, ManualClock};
 use http::header::{COOKIE, SET_COOKIE};
@@ -62,7 +62,16 @@ impl App {
         clock: ManualClock,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
-        let (faulty, faults) = FaultyStore::new(store.clone());
+        Self::over(store, clock, Faults::default(), configure)
+    }
+
+    fn over(
+        store: MemoryStore,
+        clock: ManualClock,
+        faults: Faults,
+        configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
+    ) -> Self {
+        let faulty = FaultyStore::with_faults(store.clone(), faults.clone());
         let builder = SessionLayer::builder(faulty).clock(clock.clone());
         let layer = configure(builder).build().expect("the settings are right");
         let router = Router::new()
@@ -78,6 +87,14 @@ impl App {
             store,
             router,
         }
+    }
+
+    /// As [`node`](Self::node), on a store that says nothing of its changes, as most shared ones.
+    pub(crate) fn remote(store: MemoryStore, clock: ManualClock) -> Self {
+        let faults = Faults::default();
+        faults.pretend(Capabilities::default());
+        faults.script_feed();
+        Self::over(store, clock, faults, |builder| builder)
     }
 
     /// Runs a handler as a request of the client, which keeps the cookie of the response.

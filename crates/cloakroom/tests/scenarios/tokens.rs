@@ -509,6 +509,32 @@ async fn a_request_from_before_a_login_changes_nothing_after_it() {
 }
 
 #[tokio::test]
+async fn a_request_from_before_a_login_on_another_node_ends_nothing() {
+    for feed in [true, false] {
+        let a = App::new();
+        let b = if feed {
+            App::node(a.store.clone(), a.clock.clone(), |builder| builder)
+        } else {
+            App::remote(a.store.clone(), a.clock.clone())
+        };
+        let mut victim = a.visitor().await;
+        let (point, mut at) = hold();
+        let planted = b.start(&victim, |s| async move {
+            point.pass().await;
+            s.destroy()
+        });
+        at.reached().await;
+        a.call(&mut victim, |s| async move { s.login(owner("ada")) })
+            .await;
+        tokio::task::yield_now().await;
+        at.release();
+        let reply = planted.await.unwrap();
+        assert_eq!((reply.status, reply.cookie()), (409, None));
+        assert_eq!(a.read(&victim, "n").await, "1");
+    }
+}
+
+#[tokio::test]
 async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing() {
     let app = App::new();
     let mut victim = app.visitor().await;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cloakroom::{Coherence, Presented, Session, SessionStore, State};
-use cloakroom_conformance::{Counts, Op};
+use cloakroom::{MemoryStore, Presented, Session, SessionStore, State};
+use cloakroom_conformance::{Counts, ManualClock, Op};
 use http::StatusCode;
 
-use crate::harness::{App, Client, hold, increment, owner, show, word};
+use crate::harness::{App, Client, START, hold, increment, owner, show, word};
 
 const SAVE: Counts = Counts { save: 1, ..NOTHING };
 const NOTHING: Counts = Counts {
@@ -248,15 +248,17 @@ async fn a_soft_change_beside_a_real_one_is_replayed_like_any_other() {
 
 #[tokio::test]
 async fn a_stale_copy_does_not_swallow_a_removal() {
-    for mode in [
-        Coherence::Push,
-        Coherence::Verify,
-        Coherence::Bounded(std::time::Duration::from_secs(9)),
-    ] {
-        let a = App::with(|builder| builder.coherence(mode));
-        let b = App::node(a.store.clone(), a.clock.clone(), |builder| {
-            builder.coherence(mode)
-        });
+    for feed in [true, false] {
+        let store = MemoryStore::new();
+        let clock = ManualClock::new(START);
+        let node = || {
+            if feed {
+                App::node(store.clone(), clock.clone(), |builder| builder)
+            } else {
+                App::remote(store.clone(), clock.clone())
+            }
+        };
+        let (a, b) = (node(), node());
         let mut client = a.visitor().await;
         let (point, mut at) = hold();
         let slow = a.start(&client, |s| async move {
@@ -270,9 +272,44 @@ async fn a_stale_copy_does_not_swallow_a_removal() {
         tokio::task::yield_now().await;
         at.release();
         assert_eq!(slow.await.unwrap().status, 200);
-        // Bounded gives this up by its own words, but only for the bound.
-        if !matches!(mode, Coherence::Bounded(_)) {
-            assert_eq!(b.read(&client, "admin").await, "-", "{mode:?}");
+        assert_eq!(b.read(&client, "admin").await, "-", "{feed}");
+    }
+}
+
+#[tokio::test]
+async fn nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last() {
+    for feed in [true, false] {
+        let store = MemoryStore::new();
+        let nodes: Vec<App> = [0, 5, 10]
+            .into_iter()
+            .map(|skew| {
+                let clock = ManualClock::new(START + std::time::Duration::from_secs(skew));
+                if feed {
+                    App::node(store.clone(), clock, |builder| builder)
+                } else {
+                    App::remote(store.clone(), clock)
+                }
+            })
+            .collect();
+        let mut client = nodes[1].visitor().await;
+        for round in 0..12_usize {
+            let writer = &nodes[round % 3];
+            let value = i64::try_from(round).unwrap();
+            writer
+                .call(&mut client, move |s| async move { s.insert("n", value) })
+                .await;
+            for reader in &nodes {
+                tokio::task::yield_now().await;
+                assert_eq!(reader.read(&client, "n").await, value.to_string());
+            }
+        }
+        let old = client.clone();
+        nodes[2]
+            .call(&mut client, |s| async move { s.destroy() })
+            .await;
+        tokio::task::yield_now().await;
+        for node in &nodes {
+            assert_eq!(node.presented(&old).await, "ended");
         }
     }
 }
