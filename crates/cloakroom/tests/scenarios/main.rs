@@ -9,5 +9,6 @@ mod failure;
 mod layers;
 mod logs;
 mod owner;
+mod page;
 mod tokens;
 mod transaction;
