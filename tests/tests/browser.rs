@@ -102,37 +102,45 @@ impl Browser {
         }
     }
 
+    /// What became of the ticket; nothing while the page is being drawn anew.
     async fn presented(&self) -> String {
-        let badge = self
-            .client
-            .find(Locator::Css("[data-presented]"))
-            .await
-            .unwrap();
-        badge.attr("data-presented").await.unwrap().unwrap()
+        match self.client.find(Locator::Css("[data-presented]")).await {
+            Ok(badge) => badge
+                .attr("data-presented")
+                .await
+                .ok()
+                .flatten()
+                .unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     async fn fill(&self, selector: &str, text: &str) {
-        let field = self.client.find(Locator::Css(selector)).await.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let fill = async || {
+            let field = self.client.find(Locator::Css(selector)).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        };
+        eventually("the field is there", async || fill().await.is_ok()).await;
     }
 
     async fn press(&self, selector: &str) {
-        // The answer to the last button may lie over this one.
-        if let Ok(close) = self
-            .client
-            .find(Locator::Css("#answer:not([hidden]) button"))
-            .await
-        {
-            close.click().await.unwrap();
-        }
-        self.client
-            .find(Locator::Css(selector))
-            .await
-            .unwrap()
-            .click()
-            .await
-            .unwrap();
+        let press = async || {
+            // The answer to the last button may lie over this one.
+            if let Ok(close) = self
+                .client
+                .find(Locator::Css("#answer:not([hidden]) button"))
+                .await
+            {
+                close.click().await?;
+            }
+            self.client
+                .find(Locator::Css(selector))
+                .await?
+                .click()
+                .await
+        };
+        eventually("the button can be pressed", async || press().await.is_ok()).await;
     }
 
     /// The session cookie; scripts cannot see it.
