@@ -16,7 +16,7 @@ use support::{Client, MIN, MS, count, quiet, read};
 
 /// Long enough that only the last exit can end the wait.
 const LONG: CommitAt = CommitAt::LastExit {
-    at_most: Duration::from_secs(3600),
+    at_most: Duration::from_hours(1),
 };
 
 fn layer(commit_at: CommitAt) -> (SessionLayer, Faults) {
@@ -24,7 +24,7 @@ fn layer(commit_at: CommitAt) -> (SessionLayer, Faults) {
     let layer = quiet(store, &ManualClock::default())
         .commit_at(commit_at)
         .build()
-        .unwrap();
+        .expect("a layer");
     (layer, faults)
 }
 
@@ -148,9 +148,8 @@ async fn a_deferred_save_that_fails_is_an_event_and_is_counted() {
     client.visit(&layer, count).await.ok();
     layer.manager().settled().await;
     let failed = loop {
-        match events.next().await.unwrap() {
-            Event::CommitFailed { late, .. } => break late,
-            _ => {}
+        if let Event::CommitFailed { late, .. } = events.next().await.unwrap() {
+            break late;
         }
     };
     assert!(failed, "it is told as a late commit");

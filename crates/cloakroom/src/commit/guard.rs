@@ -74,17 +74,13 @@ pub(crate) fn late(cell: Arc<Cell>) {
 }
 
 fn track(inner: &Arc<Inner>, commit: Commit) {
-    let mut lost = Lost(Some(Arc::clone(inner)));
+    let lost = Lost::new(inner);
     inner.tasks.spawn(async move {
         match commit.await {
-            Ok(()) => {
-                if let Some(inner) = lost.0.take() {
-                    inner.stats.late_commits.add();
-                }
-            }
+            Ok(()) => lost.disarm(),
             // The changes went with the session, or with the login that they were made under.
             Err(error) if matches!(error.kind(), ErrorKind::Ended | ErrorKind::Superseded) => {
-                lost.0 = None;
+                lost.ignore();
             }
             Err(error) => tracing::error!(%error, "late session commit failed"),
         }
