@@ -275,8 +275,9 @@ impl TimePolicy {
 
     /// The longest time between a use and the touch that records it, before the spread.
     pub(crate) fn touch_interval_of(&self, head: &Head) -> Duration {
+        // In milliseconds: every request asks, and a division of durations costs ten times as much.
         let by_default = |idle: Timeout| match idle.duration() {
-            Some(idle) => (idle / 12).min(MAX_TOUCH_INTERVAL),
+            Some(idle) => Duration::from_millis(millis(idle) / 12).min(MAX_TOUCH_INTERVAL),
             None => MAX_TOUCH_INTERVAL,
         };
         let layers = self.touch_interval.unwrap_or_else(|| by_default(self.idle));
@@ -289,9 +290,11 @@ impl TimePolicy {
     /// The deadline after a use at `now`: use + idle timeout + touch interval, capped by the
     /// absolute deadline.
     pub(crate) fn deadline(&self, head: &Head, now: Timestamp) -> Option<Timestamp> {
-        let idle = self
-            .idle_of(head)
-            .map(|idle| now + idle + self.touch_interval_of(head));
+        self.deadline_with(head, now, self.touch_interval_of(head))
+    }
+
+    fn deadline_with(&self, head: &Head, now: Timestamp, interval: Duration) -> Option<Timestamp> {
+        let idle = self.idle_of(head).map(|idle| now + idle + interval);
         let absolute = self.absolute_deadline(head);
         match (idle, absolute) {
             (Some(idle), Some(absolute)) => Some(idle.min(absolute)),
@@ -324,18 +327,28 @@ impl TimePolicy {
     ) -> bool {
         // A use recorded in the future (a clock that was stepped back) counts as now.
         let used_at = stored.used_at.min(now);
+        let interval = self.touch_interval_of(head);
         // A setting has changed since: by the stored deadline a session in steady use would end.
         let is_early = stored.deadline.is_some_and(|stored| {
-            self.deadline(head, used_at)
+            self.deadline_with(head, used_at, interval)
                 .is_none_or(|deadline| stored < deadline)
         });
         if is_early || self.idle_of(head).is_none() {
             return is_early;
         }
-        let interval = self.touch_interval_of(head);
-        let shortened = interval.saturating_sub(interval / 10 * u32::from(spread) / 255);
-        now.since(used_at) >= shortened
+        let unused = now.since(used_at);
+        if unused >= interval {
+            return true;
+        }
+        let interval = millis(interval);
+        let tenth = (interval / 10).saturating_mul(u64::from(spread)) / 255;
+        millis(unused) >= interval - tenth
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    let whole = duration.as_secs().saturating_mul(1_000);
+    whole.saturating_add(u64::from(duration.subsec_millis()))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cloakroom_core::{
     Capabilities, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Record, SaveOutcome,
     SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
+use tokio::time::Sleep;
 
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -84,66 +85,74 @@ impl Store {
         self.inner.changes()
     }
 
-    pub(crate) async fn create(
-        &self,
+    fn within<'a, T>(&self, answer: Answer<'a, T>) -> Within<'a, T> {
+        Within {
+            answer,
+            limit: self.timeout,
+            timer: None,
+        }
+    }
+
+    pub(crate) fn create<'a>(
+        &'a self,
         id: SessionId,
-        record: &Record,
-    ) -> Result<CreateOutcome, StoreError> {
-        within(self.timeout, self.inner.create(id, record)).await
+        record: &'a Record,
+    ) -> Within<'a, CreateOutcome> {
+        self.within(self.inner.create(id, record))
     }
 
-    pub(crate) async fn load(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        within(self.timeout, self.inner.load(id)).await
+    pub(crate) fn load(&self, id: SessionId) -> Within<'_, Option<Record>> {
+        self.within(self.inner.load(id))
     }
 
-    pub(crate) async fn peek(&self, id: SessionId) -> Result<Option<Peek>, StoreError> {
-        within(self.timeout, self.inner.peek(id)).await
+    pub(crate) fn peek(&self, id: SessionId) -> Within<'_, Option<Peek>> {
+        self.within(self.inner.peek(id))
     }
 
-    pub(crate) async fn save(
-        &self,
+    pub(crate) fn save<'a>(
+        &'a self,
         id: SessionId,
-        record: &Record,
+        record: &'a Record,
         expected: Stamp,
-    ) -> Result<SaveOutcome, StoreError> {
-        within(self.timeout, self.inner.save(id, record, expected)).await
+    ) -> Within<'a, SaveOutcome> {
+        self.within(self.inner.save(id, record, expected))
     }
 
-    pub(crate) async fn touch(
+    pub(crate) fn touch(
         &self,
         id: SessionId,
         expected: Stamp,
         times: Times,
-    ) -> Result<TouchOutcome, StoreError> {
-        within(self.timeout, self.inner.touch(id, expected, times)).await
+    ) -> Within<'_, TouchOutcome> {
+        self.within(self.inner.touch(id, expected, times))
     }
 
-    pub(crate) async fn end(
-        &self,
+    pub(crate) fn end<'a>(
+        &'a self,
         id: SessionId,
-        tombstone: Option<&Record>,
-    ) -> Result<Option<Record>, StoreError> {
-        within(self.timeout, self.inner.end(id, tombstone)).await
+        tombstone: Option<&'a Record>,
+    ) -> Within<'a, Option<Record>> {
+        self.within(self.inner.end(id, tombstone))
     }
 
-    pub(crate) async fn expire(
-        &self,
+    pub(crate) fn expire<'a>(
+        &'a self,
         now: Timestamp,
-        due: Due<'_>,
-    ) -> Result<Vec<(SessionId, Record)>, StoreError> {
-        within(self.timeout, self.inner.expire(now, due)).await
+        due: Due<'a>,
+    ) -> Within<'a, Vec<(SessionId, Record)>> {
+        self.within(self.inner.expire(now, due))
     }
 
-    pub(crate) async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        within(self.timeout, self.inner.purge(now, limit)).await
+    pub(crate) fn purge(&self, now: Timestamp, limit: usize) -> Within<'_, usize> {
+        self.within(self.inner.purge(now, limit))
     }
 
-    pub(crate) async fn owned_by(
-        &self,
-        owner: &Owner,
+    pub(crate) fn owned_by<'a>(
+        &'a self,
+        owner: &'a Owner,
         page: Page,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        within(self.timeout, self.inner.owned_by(owner, page)).await
+    ) -> Within<'a, Vec<SessionId>> {
+        self.within(self.inner.owned_by(owner, page))
     }
 }
 
@@ -155,19 +164,30 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Waits at most so long. The answer is polled once before a timer is made: an in-process store
-/// answers at once and pays for none.
-async fn within<T>(limit: Duration, mut answer: Answer<'_, T>) -> Result<T, StoreError> {
-    let first = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
-    match first {
-        Poll::Ready(result) => result,
-        Poll::Pending => tokio::time::timeout(limit, answer)
-            .await
-            .unwrap_or_else(|_| {
-                Err(StoreError::unavailable(format!(
-                    "no answer within {} ms",
-                    limit.as_millis()
-                )))
-            }),
+/// Waits for an answer at most so long. The timer is made when the first poll gave none: an
+/// in-process store answers at once and pays for none.
+pub(crate) struct Within<'a, T> {
+    answer: Answer<'a, T>,
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Future for Within<'_, T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(result) = self.answer.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        let limit = self.limit;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        timer.as_mut().poll(cx).map(|()| {
+            Err(StoreError::unavailable(format!(
+                "no answer within {} ms",
+                limit.as_millis()
+            )))
+        })
     }
 }

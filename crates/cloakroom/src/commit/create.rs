@@ -8,7 +8,7 @@ use crate::events::Event;
 use crate::inner::Inner;
 use crate::lifecycle::Plan;
 use crate::record::{Attributes, EndReason, Head, Snapshot};
-use crate::session::{Cell, ChangeLog, Phase, Scope, State};
+use crate::session::{Cell, ChangeLog, Phase, Scope, SharedLog, State};
 use crate::{Error, ErrorKind, Presented, Session};
 
 /// How many ids are tried; a second one is never needed, unless a clock and a generator are broken.
@@ -35,9 +35,9 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
     }
     let log = match &inner.on_create {
         Some(_) if work.plan == Plan::Create && !work.hooked => {
-            filled(inner, &work.log, work.now).await?
+            filled(inner, work.log.clone(), work.now).await?
         }
-        _ => (*work.log).clone(),
+        _ => work.log.clone(),
     };
     for _ in 0..ATTEMPTS {
         let id = SessionId::generate(work.now);
@@ -57,7 +57,7 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
             stale,
         };
         let view = View {
-            snapshot: Arc::new(snapshot),
+            snapshot,
             times,
             seen,
         };
@@ -80,19 +80,19 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
 /// The hook sees the handler's changes and may add its own, or refuse.
 pub(super) async fn filled(
     inner: &Arc<Inner>,
-    log: &ChangeLog,
+    log: SharedLog,
     now: cloakroom_core::Timestamp,
-) -> Result<ChangeLog, Error> {
+) -> Result<SharedLog, Error> {
     let Some(hook) = &inner.on_create else {
-        return Ok(log.clone());
+        return Ok(log);
     };
     let mut state = State::absent(Presented::None, now);
-    state.log = log.clone();
+    state.log = log;
     let cell = Arc::new(Cell::with_state(Arc::clone(inner), Phase::Running, state));
     let verdict = hook(Session::new(Arc::clone(&cell), Scope::default())).await;
     cell.enter(Phase::Released);
     match verdict {
-        Ok(()) => Ok(cell.with(|state| std::mem::take(&mut state.log))),
+        Ok(()) => Ok(cell.with(|state| state.log.take())),
         Err(refusal) => Err(ErrorKind::Refused(refusal.code()).into()),
     }
 }
@@ -102,12 +102,12 @@ fn first(
     log: &ChangeLog,
     secret: &Secret,
     work: &Work,
-) -> Result<(Snapshot, Times, Option<Error>), Error> {
+) -> Result<(Arc<Snapshot>, Times, Option<Error>), Error> {
     let config = &inner.config;
     let mut head = Head::new(secret.digest(), work.now, config.node.as_deref());
     head.idle = log.idle.flatten();
     head.login_seq = u32::from(log.login.is_some());
-    let replayed = log.replay(&Attributes::empty());
+    let replayed = log.replay(&Attributes::empty(), None);
     if replayed.body.len() > config.max_bytes {
         return Err(ErrorKind::TooLarge.into());
     }
@@ -118,12 +118,12 @@ fn first(
         expires_at: config.times.expires_at(deadline),
     };
     let stamp = Stamp::first();
-    let snapshot = Snapshot {
+    let snapshot = Arc::new(Snapshot {
         stamp,
         owner: log.login.clone(),
         head,
         body: replayed.body,
-    };
+    });
     Ok((snapshot, times, replayed.refused))
 }
 
@@ -131,11 +131,11 @@ fn first(
 async fn store(
     inner: &Inner,
     id: SessionId,
-    snapshot: &mut Snapshot,
+    snapshot: &mut Arc<Snapshot>,
     times: Times,
 ) -> Result<bool, Error> {
     let ours = snapshot.stamp;
-    let record = snapshot.lend(times);
+    let record = Snapshot::lend(snapshot, times);
     let stored = match inner.store.create(id, &record).await {
         Ok(CreateOutcome::Created) => true,
         Ok(CreateOutcome::Exists(stamp)) => stamp == ours,
@@ -146,7 +146,7 @@ async fn store(
             )
         }
     };
-    snapshot.take_back(record);
+    Snapshot::take_back(snapshot, record);
     Ok(stored)
 }
 

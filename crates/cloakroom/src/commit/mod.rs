@@ -17,7 +17,7 @@ use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::lifecycle::{Facts, Plan, plan};
 use crate::record::{EndReason, Snapshot};
-use crate::session::{Cell, ChangeLog, Outgoing, Phase, State, Stored};
+use crate::session::{Cell, ChangeLog, Outgoing, Phase, SharedLog, State, Stored};
 use crate::{CommitAt, Error, ErrorKind, Origin};
 
 pub(crate) use self::end::{end, end_record};
@@ -47,9 +47,9 @@ struct Base {
 
 struct Work {
     plan: Plan,
-    log: Arc<ChangeLog>,
+    log: SharedLog,
     base: Option<Base>,
-    replaces: Option<Stored>,
+    replaces: Option<Box<Stored>>,
     reason: EndReason,
     /// The `on_create` hook has run already.
     hooked: bool,
@@ -112,14 +112,18 @@ fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Time
             .times
             .touch_is_due(&stored.snapshot.head, stored.times, now, spread)
     };
+    let destroyed = state.destroy.is_some();
+    let changed = !state.log.is_empty() || state.foreign_node;
+    // Asked only where it can decide: it costs more than the rest.
+    let may_touch = when == When::Head && !destroyed && (rolled_back || !changed);
     plan(Facts {
-        destroyed: state.destroy.is_some(),
+        destroyed,
         rolled_back,
         stored: state.stored.is_some(),
-        changed: !state.log.is_empty() || state.foreign_node,
+        changed,
         makes_a_session: state.log.makes_a_session(),
         eager: state.eager,
-        touch_due: when == When::Head && state.stored.as_ref().is_some_and(touch_due),
+        touch_due: may_touch && state.stored.as_ref().is_some_and(touch_due),
     })
 }
 
@@ -130,7 +134,7 @@ pub(crate) async fn create_first(cell: &Arc<Cell>) -> Result<(), Error> {
     if inner.config.save_on_create {
         return Guarded::new(Arc::clone(cell), When::Explicit).await;
     }
-    let filled = create::filled(inner, &ChangeLog::default(), inner.now()).await;
+    let filled = create::filled(inner, SharedLog::default(), inner.now()).await;
     cell.with(|state| match filled {
         Ok(log) => {
             state.log = log;
@@ -190,11 +194,11 @@ fn may_wait(inner: &Inner, base: &Base, log: &ChangeLog, when: When) -> bool {
 fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: Timestamp) -> Work {
     let plan = decide(inner, state, when, rolled_back, now);
     let log = if plan == Plan::CreateEmpty {
-        Arc::new(ChangeLog::default())
+        SharedLog::default()
     } else {
-        Arc::new(std::mem::take(&mut state.log))
+        state.log.take()
     };
-    state.pending = Some(Arc::clone(&log));
+    state.pending = Some(log.clone());
     let foreign_node = state.foreign_node;
     let base = state.stored.as_ref().map(|stored| Base {
         resident: Arc::clone(&stored.resident),
@@ -222,7 +226,7 @@ fn finish(
     when: When,
     using: bool,
 ) -> Result<(), Error> {
-    let log = state.pending.take();
+    let log = state.pending.take().unwrap_or_default();
     match result {
         Ok(Done::Nothing) => Ok(()),
         Ok(Done::Touched { times, token }) => {
@@ -245,7 +249,7 @@ fn finish(
             inner.stats.gone.add();
             state.closed = Some(ErrorKind::Ended);
             state.outgoing = Outgoing::Nothing;
-            let signs = log.is_some_and(|log| log.renew || log.login.is_some());
+            let signs = log.renew || log.login.is_some();
             if when == When::Head && !signs {
                 Ok(())
             } else {
@@ -261,10 +265,8 @@ fn finish(
                 }
                 // The handler may try again, and if it does not, the response's commit does.
                 _ if when == When::Explicit => {
-                    if let Some(log) = log {
-                        let later = std::mem::replace(&mut state.log, (*log).clone());
-                        state.log.append(later);
-                    }
+                    let later = std::mem::replace(&mut state.log, log);
+                    state.log.append(later.into_owned());
                 }
                 _ => {}
             }

@@ -59,8 +59,9 @@ async fn attempts(
         }
         let mut next = Next::new(inner, base, log, &current, &mut secret, now)?;
         if next.is_same {
-            if asked || is_current(inner, resident, &current, now).await? {
-                return Ok(same(inner, base, current, next, now).await);
+            // Boxed, as all that is rare: a commit's future is moved to the heap in one piece.
+            if asked || Box::pin(is_current(inner, resident, &current, now)).await? {
+                return Ok(Box::pin(same(inner, base, current, next, now)).await);
             }
             let Some(view) = reread(inner, resident, now).await? else {
                 return Ok(Done::Gone);
@@ -108,8 +109,7 @@ pub(super) async fn turn<'a>(
 
 /// The record that a commit wants to store.
 struct Next {
-    /// Until it is written.
-    snapshot: Option<Snapshot>,
+    snapshot: Arc<Snapshot>,
     times: cloakroom_core::Times,
     /// The token that the client must be told.
     token: Option<Token>,
@@ -129,7 +129,7 @@ impl Next {
     ) -> Result<Self, Error> {
         let config = &inner.config;
         let old = &current.snapshot;
-        let replayed = log.replay(&old.body);
+        let replayed = log.replay(&old.body, Some(old));
         if replayed.body.len() > config.max_bytes && replayed.body.len() > old.body.len() {
             return Err(ErrorKind::TooLarge.into());
         }
@@ -170,7 +170,7 @@ impl Next {
         };
         let owner = log.login.clone().or_else(|| old.owner.clone());
         let stamp = old.stamp.next();
-        let snapshot = Some(Snapshot {
+        let snapshot = Arc::new(Snapshot {
             stamp,
             owner,
             head,
@@ -200,7 +200,7 @@ async fn same(inner: &Arc<Inner>, base: &Base, current: View, next: Next, now: T
         return done(resident, current, next);
     }
     if inner.touch_is_due(resident.id(), &current, now) {
-        return Box::pin(touch::at_head(inner, base, now)).await;
+        return touch::at_head(inner, base, now).await;
     }
     Done::Nothing
 }
@@ -230,15 +230,12 @@ async fn write(
     now: Timestamp,
 ) -> Result<Written, Error> {
     let id = resident.id();
-    let Some(mut snapshot) = next.snapshot.take() else {
-        return Ok(Written::Gone);
-    };
-    let stamp = snapshot.stamp;
+    let stamp = next.snapshot.stamp;
     let generation = inner.generations.of(id);
     let epoch = inner.coherent.epoch();
     // Our own write comes back as a notice: it is no news.
     resident.announce(stamp);
-    let record = snapshot.lend(next.times);
+    let record = Snapshot::lend(&mut next.snapshot, next.times);
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
     let stored = match outcome {
         Ok(SaveOutcome::Saved) => true,
@@ -262,9 +259,9 @@ async fn write(
     // A notice that came between is about somebody else's write, later than ours.
     let stale = inner.generations.of(id) != generation;
     inner.generations.raise(id);
-    snapshot.take_back(record);
+    Snapshot::take_back(&mut next.snapshot, record);
     let view = View {
-        snapshot: Arc::new(snapshot),
+        snapshot: Arc::clone(&next.snapshot),
         times: next.times,
         seen: Seen {
             epoch,

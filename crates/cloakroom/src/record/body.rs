@@ -30,7 +30,7 @@ impl Attributes {
         match bytes.split_first() {
             Some((&VERSION, mut rest)) => {
                 while !rest.is_empty() {
-                    take_attribute(&mut rest)?;
+                    RawAttribute::take(&mut rest)?.texts()?;
                 }
                 Ok(Self(bytes))
             }
@@ -64,27 +64,52 @@ impl Attributes {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Attribute<'_>> {
+        self.raw().filter_map(|raw| raw.texts().ok())
+    }
+
+    /// The attributes without the check that names are UTF-8, which was made once.
+    pub(crate) fn raw(&self) -> impl Iterator<Item = RawAttribute<'_>> {
         let mut rest = self.0.get(1..).unwrap_or_default();
         // A malformed rest cannot be: it was checked by `decode` or built by the builder.
-        std::iter::from_fn(move || take_attribute(&mut rest).ok())
+        std::iter::from_fn(move || RawAttribute::take(&mut rest).ok())
     }
 
     pub(crate) fn get(&self, scope: &str, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|a| a.name == name && a.scope == scope)
-            .map(|a| a.json)
+        self.raw()
+            .find(|raw| raw.is(scope, name))
+            .map(|raw| raw.json)
     }
 }
 
-fn take_attribute<'a>(input: &mut &'a [u8]) -> Result<Attribute<'a>, Malformed> {
-    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Malformed);
-    let scope = text(codec::take_bytes(input)?)?;
-    let name = text(codec::take_bytes(input)?)?;
-    Ok(Attribute {
-        scope,
-        name,
-        json: codec::take_bytes(input)?,
-    })
+/// One attribute as it is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct RawAttribute<'a> {
+    pub(crate) scope: &'a [u8],
+    pub(crate) name: &'a [u8],
+    pub(crate) json: &'a [u8],
+}
+
+impl<'a> RawAttribute<'a> {
+    fn take(input: &mut &'a [u8]) -> Result<Self, Malformed> {
+        Ok(Self {
+            scope: codec::take_bytes(input)?,
+            name: codec::take_bytes(input)?,
+            json: codec::take_bytes(input)?,
+        })
+    }
+
+    fn texts(self) -> Result<Attribute<'a>, Malformed> {
+        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Malformed);
+        Ok(Attribute {
+            scope: text(self.scope)?,
+            name: text(self.name)?,
+            json: self.json,
+        })
+    }
+
+    pub(crate) fn is(&self, scope: &str, name: &str) -> bool {
+        self.name == name.as_bytes() && self.scope == scope.as_bytes()
+    }
 }
 
 /// Writes a new set of attributes.
@@ -99,9 +124,17 @@ impl AttributesBuilder {
     }
 
     pub(crate) fn push(&mut self, scope: &str, name: &str, json: &[u8]) {
-        codec::put_bytes(&mut self.0, scope.as_bytes());
-        codec::put_bytes(&mut self.0, name.as_bytes());
-        codec::put_bytes(&mut self.0, json);
+        self.push_raw(RawAttribute {
+            scope: scope.as_bytes(),
+            name: name.as_bytes(),
+            json,
+        });
+    }
+
+    pub(crate) fn push_raw(&mut self, raw: RawAttribute<'_>) {
+        codec::put_bytes(&mut self.0, raw.scope);
+        codec::put_bytes(&mut self.0, raw.name);
+        codec::put_bytes(&mut self.0, raw.json);
     }
 
     pub(crate) fn finish(self) -> Attributes {

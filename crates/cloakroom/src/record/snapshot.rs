@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use cloakroom_core::{Owner, Record, Stamp, State, Times};
 
 use super::codec::Malformed;
@@ -44,20 +46,25 @@ impl Snapshot {
         ))
     }
 
-    /// The record that stores this snapshot. It borrows the attributes, which are large, until
-    /// [`take_back`](Self::take_back).
-    pub(crate) fn lend(&mut self, times: Times) -> Record {
+    /// The record that stores this snapshot, which nobody shares yet. It borrows the attributes,
+    /// which are large, until [`take_back`](Self::take_back).
+    pub(crate) fn lend(this: &mut Arc<Self>, times: Times) -> Record {
+        let body = std::mem::replace(&mut Self::unshared(this).body, Attributes::none());
         Record::from_stored(
-            self.stamp,
+            this.stamp,
             State::Live,
-            self.owner.clone(),
+            this.owner.clone(),
             times,
-            self.head.encode(),
-            std::mem::replace(&mut self.body, Attributes::none()).into_bytes(),
+            this.head.encode(),
+            body.into_bytes(),
         )
     }
 
-    pub(crate) fn take_back(&mut self, record: Record) {
-        self.body = Attributes::trusted(record.body);
+    pub(crate) fn take_back(this: &mut Arc<Self>, record: Record) {
+        Self::unshared(this).body = Attributes::trusted(record.body);
+    }
+
+    fn unshared(this: &mut Arc<Self>) -> &mut Self {
+        Arc::get_mut(this).expect("a snapshot is shared only once it is stored")
     }
 }

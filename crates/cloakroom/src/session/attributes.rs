@@ -122,23 +122,30 @@ impl Session {
     /// # Errors
     ///
     /// Those of [`update`](Self::update).
+    ///
+    /// # Panics
+    ///
+    /// Only if the closure does.
     pub fn try_update<T, E, F>(&self, name: &str, f: F) -> Result<Result<T, E>, Error>
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> Result<T, E> + Send + Sync + 'static,
     {
         value::check_name(name)?;
-        let f = Arc::new(f);
+        let mut f = Some(f);
         loop {
             // The closure runs outside the lock; if somebody else changed the attribute meanwhile,
             // it runs again.
             let (before, serial) = self
                 .cell
                 .write(|state| Ok((json_of(state, &self.scope, name), state.log.serial)))?;
-            let found = before.with(&self.scope, name, |json| {
+            let value = before.with(&self.scope, name, |json| {
                 json.map(|json| value::decode(name, json)).transpose()
             })?;
-            let new = match f(found) {
+            let run = f
+                .as_ref()
+                .expect("it is taken below, and then the loop ends");
+            let new = match run(value) {
                 Ok(new) => new,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -151,14 +158,14 @@ impl Session {
                     return Ok(false);
                 }
                 self.check_size(state, name, json.len())?;
-                let again = Arc::clone(&f);
-                let of: Arc<str> = name.into();
-                let update: Update = Arc::new(move |found| {
-                    let found = found.map(|json| value::decode(&of, json)).transpose()?;
-                    let new = again(found).map_err(|_| ErrorKind::UpdateRefused)?;
-                    value::encode(&of, &new)
+                let f = f.take().expect("the loop ends with it");
+                let update: Update = Arc::new(move |name, found| {
+                    let found = found.map(|json| value::decode(name, json)).transpose()?;
+                    let new = f(found).map_err(|_| ErrorKind::UpdateRefused)?;
+                    value::encode(name, &new)
                 });
-                state.log.update(&self.scope, name, update, json.clone());
+                let over = before.into_snapshot();
+                state.log.update(&self.scope, name, update, json, over);
                 Ok(true)
             })?;
             if done {
@@ -195,7 +202,7 @@ impl Session {
             return Ok(());
         }
         // The quick sum counts replaced values twice; this one is exact.
-        let mut log = state.log.clone();
+        let mut log = state.log.clone().into_owned();
         log.set(&self.scope, name, vec![b'0'; json]);
         let exact = log.overlay(&below_log(state)).len();
         if exact <= max {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::{Digest, SessionId, Times, Timestamp, Token};
 
-use super::ChangeLog;
+use super::SharedLog;
 use crate::cache::{InUse, Resident};
 use crate::inner::Inner;
 use crate::record::{EndReason, Snapshot};
@@ -61,12 +61,12 @@ pub(crate) struct State {
     pub(crate) presented: Presented,
     pub(crate) origin: Origin,
     pub(crate) stored: Option<Stored>,
-    pub(crate) log: ChangeLog,
+    pub(crate) log: SharedLog,
     /// The part of the log that a commit is writing just now.
-    pub(crate) pending: Option<Arc<ChangeLog>>,
+    pub(crate) pending: Option<SharedLog>,
     pub(crate) outgoing: Outgoing,
     /// The session that a login of another owner has left behind, to be ended by the commit.
-    pub(crate) replaces: Option<Stored>,
+    pub(crate) replaces: Option<Box<Stored>>,
     /// `destroy` was called and is not performed yet.
     pub(crate) destroy: Option<EndReason>,
     /// Why nothing works any more on this handle.
@@ -89,7 +89,7 @@ impl State {
             presented,
             origin: Origin::New,
             stored: None,
-            log: ChangeLog::default(),
+            log: SharedLog::default(),
             pending: None,
             outgoing: Outgoing::Nothing,
             replaces: None,
@@ -117,7 +117,7 @@ impl State {
     pub(crate) fn take_login_back(&mut self) {
         if let Some(old) = self.replaces.take() {
             self.last_id = Some(old.id());
-            self.stored = Some(old);
+            self.stored = Some(*old);
         }
     }
 }
@@ -188,7 +188,7 @@ impl Cell {
         if moved.is_ok()
             && let Some(state) = &mut *self.lock()
         {
-            state.log = ChangeLog::default();
+            state.log = SharedLog::default();
             state.take_login_back();
         }
     }
@@ -289,7 +289,7 @@ impl Drop for Cell {
         let slot = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(state) = slot else { return };
         if rolled_back || self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
-            state.log = ChangeLog::default();
+            state.log = SharedLog::default();
         }
         let has_work = state.destroy.is_some() || (state.stored.is_some() && !state.log.is_empty());
         if !has_work || state.closed.is_some() {

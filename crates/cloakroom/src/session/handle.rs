@@ -4,7 +4,8 @@ use std::sync::Arc;
 use cloakroom_core::{Owner, SessionId, Timestamp};
 
 use super::cell::{Cell, Phase, State, Stored};
-use super::log::{ChangeLog, Scope};
+use super::log::Scope;
+use super::shared::SharedLog;
 use crate::record::EndReason;
 use crate::{Error, ErrorKind, Origin, Presented, Timeout};
 
@@ -161,9 +162,9 @@ impl Session {
         self.cell.write(|state| {
             if owner(state).is_some_and(|owner| *owner != new) {
                 if let Some(stored) = state.stored.take() {
-                    state.replaces = Some(stored);
+                    state.replaces = Some(Box::new(stored));
                 }
-                state.log = ChangeLog::default();
+                state.log = SharedLog::default();
                 state.last_id = None;
             }
             state.log.login = Some(new);
@@ -215,7 +216,7 @@ impl Session {
                 }
                 None => {}
             }
-            state.log = ChangeLog::default();
+            state.log = SharedLog::default();
             state.eager = false;
             state.take_login_back();
             if state.stored.is_some() {

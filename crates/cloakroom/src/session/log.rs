@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::Owner;
 
-use crate::record::{Attributes, AttributesBuilder};
+use crate::record::{Attributes, AttributesBuilder, RawAttribute, Snapshot};
 use crate::{Error, Timeout};
 
 /// The name under which a layer's attributes stand in the shared record; `None` is the plain one.
@@ -16,16 +17,21 @@ impl Scope {
     }
 }
 
-/// A closure over the JSON text of a value, run again on replay.
-pub(crate) type Update = Arc<dyn Fn(Option<&[u8]>) -> Result<Vec<u8>, Error> + Send + Sync>;
+/// A closure over the name and the JSON text of a value, run again on replay.
+pub(crate) type Update = Arc<dyn Fn(&str, Option<&[u8]>) -> Result<Vec<u8>, Error> + Send + Sync>;
 
 /// What a request did to one attribute, in the end.
 #[derive(Clone)]
 enum Op {
     Set(Vec<u8>),
     Remove,
-    /// With the provisional value, which the request reads until it is committed.
-    Update(Update, Vec<u8>),
+    Update {
+        update: Update,
+        /// The provisional value, which the request reads until it is committed.
+        json: Vec<u8>,
+        /// The snapshot whose value it was computed from: over the same one it is the final value.
+        over: Option<Arc<Snapshot>>,
+    },
 }
 
 #[derive(Clone)]
@@ -49,7 +55,9 @@ pub(crate) enum Lookup {
 #[derive(Clone, Default)]
 pub(crate) struct ChangeLog {
     cleared: Vec<Scope>,
-    entries: Vec<Entry>,
+    /// As a rule the only one: it costs no allocation of its own.
+    first: Option<Entry>,
+    more: Vec<Entry>,
     pub(crate) renew: bool,
     pub(crate) login: Option<Owner>,
     #[expect(
@@ -70,9 +78,19 @@ pub(crate) struct Replayed {
 }
 
 impl ChangeLog {
+    pub(super) const EMPTY: Self = Self {
+        cleared: Vec::new(),
+        first: None,
+        more: Vec::new(),
+        renew: false,
+        login: None,
+        idle: None,
+        serial: 0,
+    };
+
     pub(crate) fn is_empty(&self) -> bool {
         self.cleared.is_empty()
-            && self.entries.is_empty()
+            && self.first.is_none()
             && !self.renew
             && self.login.is_none()
             && self.idle.is_none()
@@ -83,10 +101,7 @@ impl ChangeLog {
     pub(crate) fn makes_a_session(&self) -> bool {
         self.login.is_some()
             || self.idle.is_some_and(|idle| idle.is_some())
-            || self
-                .entries
-                .iter()
-                .any(|entry| !matches!(entry.op, Op::Remove))
+            || self.entries().any(|entry| !matches!(entry.op, Op::Remove))
     }
 
     /// Whether the log changes attributes only.
@@ -94,23 +109,32 @@ impl ChangeLog {
         !self.renew && self.login.is_none() && self.idle.is_none()
     }
 
-    fn position(&self, scope: &Scope, name: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| *entry.name == *name && entry.scope == *scope)
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.first.iter().chain(&self.more)
+    }
+
+    fn find(&self, scope: &Scope, name: &str) -> Option<&Op> {
+        self.entries()
+            .find(|entry| entry.is(scope, name))
+            .map(|entry| &entry.op)
     }
 
     fn put(&mut self, scope: &Scope, name: &str, op: Op) {
         self.serial += 1;
-        let at = self.position(scope, name);
-        if let Some(entry) = at.and_then(|at| self.entries.get_mut(at)) {
+        let mut entries = self.first.iter_mut().chain(&mut self.more);
+        if let Some(entry) = entries.find(|entry| entry.is(scope, name)) {
             entry.op = op;
+            return;
+        }
+        let entry = Entry {
+            scope: scope.clone(),
+            name: name.into(),
+            op,
+        };
+        if self.first.is_none() {
+            self.first = Some(entry);
         } else {
-            self.entries.push(Entry {
-                scope: scope.clone(),
-                name: name.into(),
-                op,
-            });
+            self.more.push(entry);
         }
     }
 
@@ -124,25 +148,35 @@ impl ChangeLog {
         self.put(scope, name, Op::Remove);
     }
 
-    /// Records a closure and the value it gave just now. After a set it is a set: nothing that
-    /// another request stores can come between.
-    pub(crate) fn update(&mut self, scope: &Scope, name: &str, update: Update, json: Vec<u8>) {
-        let at = self.position(scope, name);
-        let op = match at
-            .and_then(|at| self.entries.get(at))
-            .map(|entry| &entry.op)
-        {
+    /// Records a closure and the value it gave just now, from that in the snapshot `over` or from
+    /// an earlier change. After a set it is a set: nothing that another request stores can come
+    /// between.
+    pub(crate) fn update(
+        &mut self,
+        scope: &Scope,
+        name: &str,
+        update: Update,
+        json: Vec<u8>,
+        over: Option<Arc<Snapshot>>,
+    ) {
+        let op = match self.find(scope, name) {
             Some(Op::Set(_) | Op::Remove) => Op::Set(json),
-            Some(Op::Update(earlier, _)) => {
+            Some(Op::Update {
+                update: earlier, ..
+            }) => {
                 let earlier = Arc::clone(earlier);
-                let both: Update = Arc::new(move |found| {
-                    let between = earlier(found)?;
-                    update(Some(&between))
-                });
-                Op::Update(both, json)
+                let both = move |name: &str, found: Option<&[u8]>| {
+                    let between = earlier(name, found)?;
+                    update(name, Some(&between))
+                };
+                Op::Update {
+                    update: Arc::new(both),
+                    json,
+                    over: None,
+                }
             }
             None if self.cleared.contains(scope) => Op::Set(json),
-            None => Op::Update(update, json),
+            None => Op::Update { update, json, over },
         };
         self.put(scope, name, op);
     }
@@ -150,19 +184,19 @@ impl ChangeLog {
     /// Forgets all entries of the scope.
     pub(crate) fn clear(&mut self, scope: &Scope) {
         self.serial += 1;
-        self.entries.retain(|entry| entry.scope != *scope);
+        let first = self.first.take();
+        let all = first.into_iter().chain(self.more.drain(..));
+        let mut kept = all.filter(|entry| entry.scope != *scope);
+        self.first = kept.next();
+        self.more = kept.collect();
         if !self.cleared.contains(scope) {
             self.cleared.push(scope.clone());
         }
     }
 
     pub(crate) fn lookup(&self, scope: &Scope, name: &str) -> Lookup {
-        let at = self.position(scope, name);
-        match at
-            .and_then(|at| self.entries.get(at))
-            .map(|entry| &entry.op)
-        {
-            Some(Op::Set(json) | Op::Update(_, json)) => Lookup::Value(json.clone()),
+        match self.find(scope, name) {
+            Some(Op::Set(json) | Op::Update { json, .. }) => Lookup::Value(json.clone()),
             Some(Op::Remove) => Lookup::Absent,
             None if self.cleared.contains(scope) => Lookup::Absent,
             None => Lookup::Below,
@@ -171,7 +205,7 @@ impl ChangeLog {
 
     /// The size that the log can add at most, in encoded bytes.
     pub(crate) fn greatest_growth(&self) -> usize {
-        self.entries.iter().map(Entry::encoded_len).sum()
+        self.entries().map(Entry::encoded_len).sum()
     }
 
     /// Puts the operations of a later log on top of these.
@@ -179,10 +213,11 @@ impl ChangeLog {
         for scope in &later.cleared {
             self.clear(scope);
         }
-        for entry in later.entries {
-            match entry.op {
-                Op::Update(update, json) => self.update(&entry.scope, &entry.name, update, json),
-                op => self.put(&entry.scope, &entry.name, op),
+        for entry in later.first.into_iter().chain(later.more) {
+            let Entry { scope, name, op } = entry;
+            match op {
+                Op::Update { update, json, over } => self.update(&scope, &name, update, json, over),
+                op => self.put(&scope, &name, op),
             }
         }
         self.renew |= later.renew;
@@ -194,56 +229,65 @@ impl ChangeLog {
     /// The attributes as the request sees them: provisional values, no closure is run.
     pub(crate) fn overlay(&self, base: &Attributes) -> Attributes {
         self.apply(base, |entry, _| match &entry.op {
-            Op::Set(json) | Op::Update(_, json) => Some(json.clone()),
+            Op::Set(json) | Op::Update { json, .. } => Some(Cow::Borrowed(json)),
             Op::Remove => None,
         })
     }
 
-    /// Runs the operations over what is stored now.
+    /// Runs the operations over the attributes that are stored now: those of `now`, or none. An
+    /// update that was computed from this very snapshot has its value already.
     ///
     /// # Errors
     ///
     /// An update that refuses what it finds leaves the value as it is; its error is kept.
-    pub(crate) fn replay(&self, base: &Attributes) -> Replayed {
+    pub(crate) fn replay(&self, base: &Attributes, now: Option<&Arc<Snapshot>>) -> Replayed {
         let mut refused = None;
         let body = self.apply(base, |entry, found| match &entry.op {
-            Op::Set(json) => Some(json.clone()),
+            Op::Set(json) => Some(Cow::Borrowed(json)),
             Op::Remove => None,
-            Op::Update(update, _) => match update(found) {
-                Ok(json) => Some(json),
+            Op::Update {
+                json,
+                over: Some(over),
+                ..
+            } if now.is_some_and(|now| Arc::ptr_eq(over, now)) => Some(Cow::Borrowed(json)),
+            Op::Update { update, .. } => match update(&entry.name, found) {
+                Ok(json) => Some(Cow::Owned(json)),
                 Err(error) => {
                     refused = Some(error);
-                    found.map(<[u8]>::to_vec)
+                    found.map(|found| Cow::Owned(found.to_vec()))
                 }
             },
         });
         Replayed { body, refused }
     }
 
-    fn apply(
-        &self,
+    fn apply<'a>(
+        &'a self,
         base: &Attributes,
-        mut run: impl FnMut(&Entry, Option<&[u8]>) -> Option<Vec<u8>>,
+        mut run: impl FnMut(&'a Entry, Option<&[u8]>) -> Option<Cow<'a, [u8]>>,
     ) -> Attributes {
         let mut out = AttributesBuilder::with_capacity(base.len() + self.greatest_growth());
-        let is_cleared = |scope: &str| self.cleared.iter().any(|cleared| cleared.as_str() == scope);
-        for kept in base.iter().filter(|kept| !is_cleared(kept.scope)) {
-            let entry = self
-                .entries
-                .iter()
-                .find(|entry| *entry.name == *kept.name && entry.scope.as_str() == kept.scope);
-            match entry {
-                None => out.push(kept.scope, kept.name, kept.json),
+        let is_cleared = |scope: &[u8]| {
+            let mut cleared = self.cleared.iter();
+            cleared.any(|cleared| cleared.as_str().as_bytes() == scope)
+        };
+        for kept in base.raw().filter(|kept| !is_cleared(kept.scope)) {
+            let mut entries = self.entries();
+            match entries.find(|entry| kept.is(entry.scope.as_str(), &entry.name)) {
+                None => out.push_raw(kept),
                 Some(entry) => {
                     if let Some(json) = run(entry, Some(kept.json)) {
-                        out.push(kept.scope, kept.name, &json);
+                        out.push_raw(RawAttribute {
+                            json: &json,
+                            ..kept
+                        });
                     }
                 }
             }
         }
-        for entry in &self.entries {
+        for entry in self.entries() {
             let scope = entry.scope.as_str();
-            if (is_cleared(scope) || base.get(scope, &entry.name).is_none())
+            if (is_cleared(scope.as_bytes()) || base.get(scope, &entry.name).is_none())
                 && let Some(json) = run(entry, None)
             {
                 out.push(scope, &entry.name, &json);
@@ -254,9 +298,13 @@ impl ChangeLog {
 }
 
 impl Entry {
+    fn is(&self, scope: &Scope, name: &str) -> bool {
+        *self.name == *name && self.scope == *scope
+    }
+
     fn encoded_len(&self) -> usize {
         let json = match &self.op {
-            Op::Set(json) | Op::Update(_, json) => json.len(),
+            Op::Set(json) | Op::Update { json, .. } => json.len(),
             Op::Remove => return 0,
         };
         // Three lengths of at most five bytes; attributes are small, so that one to three is usual.
@@ -266,7 +314,7 @@ impl Entry {
 
 impl fmt::Debug for ChangeLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.entries.iter().map(|entry| &*entry.name).collect();
+        let names: Vec<&str> = self.entries().map(|entry| &*entry.name).collect();
         f.debug_struct("ChangeLog")
             .field("names", &names)
             .field("cleared", &self.cleared.len())
@@ -289,9 +337,19 @@ mod tests {
     }
 
     fn plus(n: u64) -> Update {
-        Arc::new(move |found| {
+        Arc::new(move |_: &str, found: Option<&[u8]>| {
             let found: u64 = found.map_or(0, |json| serde_json::from_slice(json).unwrap());
             Ok((found + n).to_string().into_bytes())
+        })
+    }
+
+    fn snapshot(body: Attributes) -> Arc<Snapshot> {
+        let digest = cloakroom_core::Digest::from_bytes([0; 32]);
+        Arc::new(Snapshot {
+            stamp: cloakroom_core::Stamp::first(),
+            owner: None,
+            head: crate::record::Head::new(digest, cloakroom_core::Timestamp::EPOCH, None),
+            body,
         })
     }
 
@@ -306,11 +364,29 @@ mod tests {
         let scope = Scope::default();
         let mut log = ChangeLog::default();
         log.set(&scope, "mine", b"1".to_vec());
-        log.update(&scope, "n", plus(1), b"1".to_vec());
+        log.update(&scope, "n", plus(1), b"1".to_vec(), None);
         log.remove(&scope, "gone");
         let now = body(&[("n", "41"), ("theirs", "true"), ("gone", "0")]);
-        assert_eq!(show(&log.replay(&now).body), "n=42 theirs=true mine=1 ");
+        assert_eq!(
+            show(&log.replay(&now, None).body),
+            "n=42 theirs=true mine=1 "
+        );
         assert_eq!(show(&log.overlay(&now)), "n=1 theirs=true mine=1 ");
+    }
+
+    #[test]
+    fn an_update_runs_again_unless_it_was_computed_from_this_very_snapshot() {
+        let scope = Scope::default();
+        let [read, other] = ["41", "50"].map(|n| snapshot(body(&[("n", n)])));
+        let mut log = ChangeLog::default();
+        // No such sum: whoever runs the closure is found out.
+        log.update(&scope, "n", plus(1), b"0".to_vec(), Some(Arc::clone(&read)));
+        assert_eq!(show(&log.replay(&read.body, Some(&read)).body), "n=0 ");
+        assert_eq!(show(&log.replay(&other.body, Some(&other)).body), "n=51 ");
+        assert_eq!(show(&log.replay(&read.body, None).body), "n=42 ");
+        // A value computed from another change of the same request has to be computed again.
+        log.update(&scope, "n", plus(1), b"0".to_vec(), Some(Arc::clone(&read)));
+        assert_eq!(show(&log.replay(&read.body, Some(&read)).body), "n=43 ");
     }
 
     #[test]
@@ -318,11 +394,11 @@ mod tests {
         let scope = Scope::default();
         let mut log = ChangeLog::default();
         log.set(&scope, "a", b"5".to_vec());
-        log.update(&scope, "a", plus(1), b"6".to_vec());
-        log.update(&scope, "b", plus(1), b"1".to_vec());
-        log.update(&scope, "b", plus(10), b"11".to_vec());
+        log.update(&scope, "a", plus(1), b"6".to_vec(), None);
+        log.update(&scope, "b", plus(1), b"1".to_vec(), None);
+        log.update(&scope, "b", plus(10), b"11".to_vec(), None);
         assert_eq!(
-            show(&log.replay(&body(&[("a", "100"), ("b", "100")])).body),
+            show(&log.replay(&body(&[("a", "100"), ("b", "100")]), None).body),
             "a=6 b=111 "
         );
     }
@@ -333,9 +409,9 @@ mod tests {
         let mut log = ChangeLog::default();
         log.set(&scope, "a", b"1".to_vec());
         log.clear(&scope);
-        log.update(&scope, "n", plus(1), b"1".to_vec());
+        log.update(&scope, "n", plus(1), b"1".to_vec(), None);
         assert_eq!(
-            show(&log.replay(&body(&[("n", "9"), ("x", "1")])).body),
+            show(&log.replay(&body(&[("n", "9"), ("x", "1")]), None).body),
             "n=1 "
         );
         assert_eq!(log.lookup(&scope, "a"), Lookup::Absent);
@@ -345,9 +421,10 @@ mod tests {
     fn a_refused_update_leaves_the_value_and_is_reported() {
         let scope = Scope::default();
         let mut log = ChangeLog::default();
-        let refuse: Update = Arc::new(|_| Err(crate::ErrorKind::UpdateRefused.into()));
-        log.update(&scope, "n", refuse, b"1".to_vec());
-        let replayed = log.replay(&body(&[("n", "9")]));
+        let refuse: Update =
+            Arc::new(|_: &str, _: Option<&[u8]>| Err(crate::ErrorKind::UpdateRefused.into()));
+        log.update(&scope, "n", refuse, b"1".to_vec(), None);
+        let replayed = log.replay(&body(&[("n", "9")]), None);
         assert_eq!(show(&replayed.body), "n=9 ");
         assert!(replayed.refused.is_some());
     }
@@ -356,11 +433,14 @@ mod tests {
     fn appending_a_later_log_is_the_same_as_recording_it_here() {
         let scope = Scope::default();
         let mut log = ChangeLog::default();
-        log.update(&scope, "n", plus(1), b"1".to_vec());
+        log.update(&scope, "n", plus(1), b"1".to_vec(), None);
         let mut later = ChangeLog::default();
-        later.update(&scope, "n", plus(1), b"2".to_vec());
+        later.update(&scope, "n", plus(1), b"2".to_vec(), None);
         later.set(&scope, "s", b"0".to_vec());
         log.append(later);
-        assert_eq!(show(&log.replay(&body(&[("n", "5")])).body), "n=7 s=0 ");
+        assert_eq!(
+            show(&log.replay(&body(&[("n", "5")]), None).body),
+            "n=7 s=0 "
+        );
     }
 }

@@ -5,8 +5,10 @@ mod cell;
 mod handle;
 mod log;
 mod seen;
+mod shared;
 mod value;
 
 pub(crate) use self::cell::{Cell, Outgoing, Phase, State, Stored};
 pub use self::handle::Session;
 pub(crate) use self::log::{ChangeLog, Scope};
+pub(crate) use self::shared::SharedLog;

@@ -29,13 +29,17 @@ impl Json {
     pub(super) fn is_same(&self, other: &Self, scope: &Scope, name: &str) -> bool {
         self.with(scope, name, |one| other.with(scope, name, |two| one == two))
     }
+
+    pub(super) fn into_snapshot(self) -> Option<Arc<Snapshot>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Snapshot(snapshot) => snapshot,
+        }
+    }
 }
 
 pub(super) fn json_of(state: &State, scope: &Scope, name: &str) -> Json {
-    for log in [Some(&state.log), state.pending.as_deref()]
-        .into_iter()
-        .flatten()
-    {
+    for log in std::iter::once(&state.log).chain(&state.pending) {
         match log.lookup(scope, name) {
             Lookup::Value(json) => return Json::Own(Some(json)),
             Lookup::Absent => return Json::Own(None),
