@@ -1,12 +1,14 @@
 //! One kind of request, so many times, for an instruction counter around the process.
 //!
-//! `cloakroom-bench <layer> <request> <count>`: the layer is `noop` or `cloakroom`. Two runs with
-//! different counts cancel the start: the difference divided by the difference of the counts is
-//! the cost of one request. It leaves by `process::exit`, before the tear-down.
+//! `cloakroom-bench <layer> <request> <count>`: the layer is `noop` or `cloakroom`; in place of it,
+//! `digest` computes the digest of a secret that often. Two runs with different counts cancel the
+//! start: the difference divided by the difference of the counts is the cost of one request. It
+//! leaves by `process::exit`, before the tear-down.
 
 use std::convert::Infallible;
+use std::hint::black_box;
 
-use cloakroom::{MemoryStore, Session, SessionCookie, SessionLayer};
+use cloakroom::{MemoryStore, Secret, Session, SessionCookie, SessionLayer};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -66,7 +68,10 @@ where
 {
     for _ in 0..count {
         let ready = service.ready().await.expect("infallible");
-        let response = ready.call(request(cookie.as_ref())).await.expect("infallible");
+        let response = ready
+            .call(request(cookie.as_ref()))
+            .await
+            .expect("infallible");
         assert_eq!(response.status(), 200, "the request was served");
     }
 }
@@ -78,8 +83,15 @@ async fn run(layer: &str, kind: Kind, count: usize) {
         .expect("a layer");
     let create = sessions.layer(service_fn(|request| handle(Kind::Create, request)));
     let first = create.oneshot(request(None)).await.expect("infallible");
-    let cookie = first.headers().get(SET_COOKIE).expect("a cookie").as_bytes();
-    let pair = cookie.split(|byte| *byte == b';').next().unwrap_or_default();
+    let cookie = first
+        .headers()
+        .get(SET_COOKIE)
+        .expect("a cookie")
+        .as_bytes();
+    let pair = cookie
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
     let cookie = HeaderValue::from_bytes(pair).expect("a header value");
     let cookie = (!matches!(kind, Kind::NoCookie | Kind::Create)).then_some(cookie);
     if layer == "noop" {
@@ -90,10 +102,25 @@ async fn run(layer: &str, kind: Kind, count: usize) {
     }
 }
 
+/// What creating a session spends on SHA-256, which a counter of instructions sees in software.
+fn digest(count: usize) {
+    let secret = black_box(Secret::from_bytes([7; Secret::LEN]));
+    for _ in 0..count {
+        black_box(secret.digest());
+    }
+}
+
 #[expect(clippy::exit, reason = "the tear-down is not part of a request")]
 fn main() {
     let mut args = std::env::args().skip(1);
     let (layer, kind, count) = (args.next(), args.next(), args.next());
+    let Some(count) = count.and_then(|count| count.parse().ok()) else {
+        std::process::exit(2)
+    };
+    if layer.as_deref() == Some("digest") {
+        digest(count);
+        std::process::exit(0);
+    }
     let kind = match kind.as_deref() {
         Some("no-cookie") => Kind::NoCookie,
         Some("unused") => Kind::Unused,
@@ -102,8 +129,10 @@ fn main() {
         Some("create") => Kind::Create,
         _ => std::process::exit(2),
     };
-    let Some(count) = count.and_then(|count| count.parse().ok()) else { std::process::exit(2) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
     runtime.block_on(run(layer.as_deref().unwrap_or("noop"), kind, count));
     std::process::exit(0);
 }

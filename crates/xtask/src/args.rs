@@ -11,7 +11,12 @@ cargo xtask test [--no-install] [-- FILTER...]
 cargo xtask services [--no-install]
     Starts the same servers, prints their variables, and waits for Enter or Ctrl-C.
 
+cargo xtask bench instructions
+    Counts the instructions of a request of each kind under valgrind, over those of a no-op layer.
+
 cargo xtask help";
+
+const TASKS: &str = "there are: test, services, bench, help";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(crate) enum Task {
         /// Whether missing servers may be installed.
         install: bool,
     },
+    /// There is one: the instructions.
+    Bench,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,10 +53,15 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
             let (install, _) = options(words, false)?;
             Ok(Task::Services { install })
         }
-        "" => Err("no task given; there are: test, services, help".to_owned()),
-        other => Err(format!(
-            "unknown task `{other}`; there are: test, services, help"
-        )),
+        "bench" => {
+            let words: Vec<String> = words.collect();
+            match words.join(" ").as_str() {
+                "instructions" => Ok(Task::Bench),
+                other => Err(format!("unknown bench `{other}`; allowed: instructions")),
+            }
+        }
+        "" => Err(format!("no task given; {TASKS}")),
+        other => Err(format!("unknown task `{other}`; {TASKS}")),
     }
 }
 
@@ -101,7 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn services_and_help() {
+    fn services_bench_and_help() {
+        assert_eq!(parse("bench instructions"), Ok(Task::Bench));
         assert_eq!(parse("services"), Ok(Task::Services { install: true }));
         assert_eq!(
             parse("services --no-install"),
@@ -118,6 +131,8 @@ mod tests {
             ("test cookie", "`cookie`"),
             ("test --release", "`--release`"),
             ("services -- x", "`--`"),
+            ("bench", "``"),
+            ("bench time", "`time`"),
         ] {
             let mistake = parse(line).unwrap_err();
             assert!(mistake.contains(named), "{mistake}");

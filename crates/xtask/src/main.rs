@@ -2,10 +2,12 @@
 //!
 //! - `cargo xtask test`: every test, with private servers, and one closing line `N passed, N failed, N skipped`
 //! - `cargo xtask services`: the servers alone, for tests that are run by hand
+//! - `cargo xtask bench instructions`: what a request costs, against its budget
 //!
 //! `cargo xtask help` says more.
 
 mod args;
+mod bench;
 mod install;
 mod output;
 mod services;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         }
         Ok(Task::Test(options)) => test::run(&options),
         Ok(Task::Services { install }) => services::serve(install),
+        Ok(Task::Bench) => bench::instructions(),
         Err(mistake) => {
             complain(mistake);
             ExitCode::from(USAGE)
