@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use cloakroom_core::{Due, Record, SessionId, Timestamp};
 use sqlx::mysql::MySqlConnection;
 
@@ -42,18 +44,44 @@ impl Operation<MySqlConnection> for Expire<'_> {
     }
 }
 
+/// Where the search for expired rows begins if nothing is known.
+pub(super) const FROM_THE_START: i64 = i64::MIN + 1;
+
 #[derive(Debug)]
 pub(super) struct Purge<'a> {
     pub(super) sql: &'a Sql,
     pub(super) now: Timestamp,
     pub(super) limit: usize,
+    /// The `expires_at` up to which the last batch has removed rows.
+    ///
+    /// `InnoDB` leaves removed entries in the index until its own purge comes round to them, and a
+    /// search from the start walks over all of them each time.
+    pub(super) from: &'a AtomicI64,
 }
 
 impl Operation<MySqlConnection> for Purge<'_> {
     type Output = usize;
 
     async fn run(&self, connection: &mut MySqlConnection) -> Result<usize, Failure> {
-        let rows = sqlx::raw_sql(self.sql.lock_expired(self.now, self.limit))
+        let from = self.from.load(Ordering::Relaxed);
+        let removed = self.batch(connection, from, self.limit).await?;
+        if removed == self.limit || from == FROM_THE_START {
+            return Ok(removed);
+        }
+        // A shorter timeout may have put rows where the search had been: look there as well.
+        let rest = self.limit - removed;
+        Ok(removed + self.batch(connection, FROM_THE_START, rest).await?)
+    }
+}
+
+impl Purge<'_> {
+    async fn batch(
+        &self,
+        connection: &mut MySqlConnection,
+        from: i64,
+        limit: usize,
+    ) -> Result<usize, Failure> {
+        let rows = sqlx::raw_sql(self.sql.lock_expired(self.now, from, limit))
             .fetch_all(&mut *connection)
             .await
             .map_err(Failure::Halfway)?;
@@ -63,6 +91,10 @@ impl Operation<MySqlConnection> for Purge<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(halfway)?;
         finish(connection, (!ids.is_empty()).then(|| self.sql.remove(&ids))).await?;
+        let last = rows.last().filter(|_| rows.len() == limit);
+        let next = last.and_then(|row| value::<_, i64>(row, 1).ok());
+        self.from
+            .store(next.unwrap_or(FROM_THE_START), Ordering::Relaxed);
         Ok(ids.len())
     }
 }

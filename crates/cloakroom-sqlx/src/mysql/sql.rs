@@ -122,11 +122,11 @@ impl Sql {
         ))
     }
 
-    /// Begins a transaction and locks what may be forgotten.
-    pub(super) fn lock_expired(&self, now: Timestamp, limit: usize) -> SqlStr {
+    /// Begins a transaction and locks what may be forgotten, from an `expires_at` on.
+    pub(super) fn lock_expired(&self, now: Timestamp, from: i64, limit: usize) -> SqlStr {
         statement(format!(
-            "START TRANSACTION; SELECT id FROM {} WHERE expires_at <= {} ORDER BY expires_at \
-             LIMIT {limit} FOR UPDATE SKIP LOCKED",
+            "START TRANSACTION; SELECT id, expires_at FROM {} WHERE expires_at >= {from} \
+             AND expires_at <= {} ORDER BY expires_at LIMIT {limit} FOR UPDATE SKIP LOCKED",
             self.table,
             earlier(now)
         ))

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use cloakroom_core::{
@@ -9,7 +9,7 @@ use cloakroom_core::{
 use sqlx::mysql::MySqlConnection;
 
 use super::connect::Dialer;
-use super::due::{Expire, Purge};
+use super::due::{Expire, FROM_THE_START, Purge};
 use super::migrate::Migrate;
 use super::options::MySqlOptions;
 use super::read::{Load, OwnedBy, PeekAt};
@@ -17,7 +17,7 @@ use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
 use crate::shared::cause::Cause;
 use crate::shared::pool::Pool;
-use crate::shared::run::{MIGRATION, Nothing, Operation, in_batches, run};
+use crate::shared::run::{MIGRATION, Nothing, Operation, Pace, in_batches, run};
 
 /// Sessions in a `MySQL` (8.0 or newer) or `MariaDB` (10.6 or newer) database.
 ///
@@ -32,6 +32,7 @@ struct Inner {
     table: String,
     pool: Pool<Dialer>,
     timeout: Duration,
+    purged_up_to: AtomicI64,
 }
 
 impl MySqlStore {
@@ -61,6 +62,7 @@ impl MySqlStore {
                 settings.idle_timeout,
             ),
             timeout: settings.operation_timeout,
+            purged_up_to: AtomicI64::new(FROM_THE_START),
         }))
     }
 
@@ -111,6 +113,12 @@ impl MySqlStore {
         }
     }
 }
+
+/// Rows are locked one by one, so nobody waits for a batch.
+const PACE: Pace = Pace {
+    rows: 500,
+    pause: Duration::ZERO,
+};
 
 impl SessionStore for MySqlStore {
     async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
@@ -200,13 +208,14 @@ impl SessionStore for MySqlStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let sql = &self.0.sql;
-        in_batches(&self.0.pool, self.0.timeout, limit, |limit| Purge {
+        let (sql, from) = (&self.0.sql, &self.0.purged_up_to);
+        let purge = |limit| Purge {
             sql,
             now,
             limit,
-        })
-        .await
+            from,
+        };
+        in_batches(&self.0.pool, self.0.timeout, PACE, limit, purge).await
     }
 
     async fn owned_by(&self, owner: &Owner, page: Page) -> Result<Vec<SessionId>, StoreError> {

@@ -16,7 +16,7 @@ use super::read::{Load, OwnedBy, PeekAt};
 use super::sql::{self, Sql};
 use super::write::{Create, End, Save, Touch};
 use crate::shared::pool::Pool;
-use crate::shared::run::{MIGRATION, Nothing, Operation, in_batches, run};
+use crate::shared::run::{MIGRATION, Nothing, Operation, Pace, in_batches, run};
 
 /// Sessions in a `PostgreSQL` database (12 or newer).
 ///
@@ -123,6 +123,12 @@ impl PostgresStore {
     }
 }
 
+/// Rows are locked one by one, so nobody waits for a batch.
+const PACE: Pace = Pace {
+    rows: 500,
+    pause: Duration::ZERO,
+};
+
 impl SessionStore for PostgresStore {
     async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
         self.run(&Create {
@@ -207,7 +213,7 @@ impl SessionStore for PostgresStore {
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let sql = &self.0.sql;
-        in_batches(&self.0.pool, self.0.timeout, limit, |limit| Purge {
+        in_batches(&self.0.pool, self.0.timeout, PACE, limit, |limit| Purge {
             sql,
             now,
             limit,

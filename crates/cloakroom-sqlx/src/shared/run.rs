@@ -22,8 +22,12 @@ pub(crate) fn restless() -> Failure {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) const MIGRATION: Duration = Duration::from_mins(5);
 
-/// Rows that one statement of `purge` removes at most: what locks rows must be quick.
-const BATCH: usize = 500;
+/// How much `purge` takes at once, and how long it then lets others have the locks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) rows: usize,
+    pub(crate) pause: Duration,
+}
 
 /// One operation of the contract on one connection.
 ///
@@ -89,6 +93,7 @@ impl<T: Send> Operation<T> for Nothing {
 pub(crate) async fn in_batches<C, O>(
     pool: &Pool<C>,
     patience: Duration,
+    pace: Pace,
     limit: usize,
     purge: impl Fn(usize) -> O + Send + Sync,
 ) -> Result<usize, StoreError>
@@ -98,12 +103,13 @@ where
 {
     let mut removed = 0;
     while removed < limit {
-        let most = (limit - removed).min(BATCH);
+        let most = (limit - removed).min(pace.rows);
         let batch = run(pool, patience, &purge(most)).await?;
         removed += batch;
-        if batch < most {
+        if batch < most || removed == limit {
             break;
         }
+        tokio::time::sleep(pace.pause).await;
     }
     Ok(removed)
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cloakroom_core::{
     Capabilities, Change, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Record, SaveOutcome,
     SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
@@ -8,7 +10,14 @@ use super::feeds::Feeds;
 use super::read::{Load, OwnedBy, PeekAt};
 use super::store::SqliteStore;
 use super::write::{Create, End, Save, Touch};
-use crate::shared::run::in_batches;
+use crate::shared::run::{Pace, in_batches};
+
+/// Who waits for `SQLite`'s one write lock looks for it only every few milliseconds, and a batch
+/// that follows at once would always be there first.
+const PACE: Pace = Pace {
+    rows: 100,
+    pause: Duration::from_millis(10),
+};
 
 impl SessionStore for SqliteStore {
     async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
@@ -119,7 +128,7 @@ impl SessionStore for SqliteStore {
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let sql = &self.0.sql;
-        in_batches(&self.0.writer, self.0.timeout, limit, |limit| Purge {
+        in_batches(&self.0.writer, self.0.timeout, PACE, limit, |limit| Purge {
             sql,
             now,
             limit,
