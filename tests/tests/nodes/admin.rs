@@ -22,7 +22,9 @@ impl Admin {
     }
 
     async fn try_run(&mut self, command: &str) -> std::io::Result<String> {
-        self.0.write_all(format!("{command}\r\n").as_bytes()).await?;
+        self.0
+            .write_all(format!("{command}\r\n").as_bytes())
+            .await?;
         let mut line = String::new();
         self.0.read_line(&mut line).await?;
         let line = line.trim_end();

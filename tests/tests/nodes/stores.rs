@@ -1,7 +1,10 @@
 //! The stores that several nodes can share.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use cloakroom_services::{
-    Error, MariaDb, Postgres, Redis, RedisCluster, Requirement, Server, require,
+    Error, MariaDb, Missing, Postgres, Redis, RedisCluster, Requirement, Server, require,
 };
 use cloakroom_tests::{Node, TempDir};
 
@@ -9,7 +12,7 @@ use cloakroom_tests::{Node, TempDir};
 #[derive(Clone, Copy)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    find: fn() -> Result<(), Error>,
+    find: fn() -> Result<PathBuf, Missing>,
     start: fn() -> Result<Running, Error>,
 }
 
@@ -33,13 +36,13 @@ const DURABLE: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 
 pub(crate) const REDIS: Kind = Kind {
     name: "redis",
-    find: || Ok(drop(Redis::find()?)),
+    find: Redis::find,
     start: || Ok(Redis::start_with(DURABLE)?.into()),
 };
 
 pub(crate) const CLUSTER: Kind = Kind {
     name: "redis_cluster",
-    find: || Ok(drop(Redis::find()?)),
+    find: Redis::find,
     start: || {
         let cluster = RedisCluster::start(3, 0)?;
         Ok(Running {
@@ -51,20 +54,20 @@ pub(crate) const CLUSTER: Kind = Kind {
 
 pub(crate) const POSTGRES: Kind = Kind {
     name: "postgres",
-    find: || Ok(drop(Postgres::find()?)),
-    start: || Ok(Postgres::start()?.into()),
+    find: Postgres::find,
+    start: || Ok(Postgres::start_with(&["-c", "synchronous_commit=on"])?.into()),
 };
 
 pub(crate) const MARIADB: Kind = Kind {
     name: "mariadb",
-    find: || Ok(drop(MariaDb::find()?)),
+    find: MariaDb::find,
     start: || Ok(MariaDb::start()?.into()),
 };
 
 /// Shared by processes of one machine.
 pub(crate) const SQLITE: Kind = Kind {
     name: "sqlite",
-    find: || Ok(()),
+    find: || Ok(PathBuf::new()),
     start: || {
         let folder = TempDir::new();
         let path = folder.path().join("sessions.sqlite");
@@ -76,8 +79,8 @@ pub(crate) const SQLITE: Kind = Kind {
 };
 
 impl Kind {
-    pub(crate) fn is_there(self) -> Requirement<()> {
-        require((self.find)())
+    pub(crate) fn is_there(self) -> Requirement<PathBuf> {
+        require((self.find)().map_err(Into::into))
     }
 
     pub(crate) fn start(self) -> Result<Running, Error> {
@@ -112,6 +115,20 @@ impl Running {
         server
     }
 
+    pub(crate) fn is_redis(&self) -> bool {
+        self.url.starts_with("redis")
+    }
+
+    /// How old a copy may be that a node shows: nothing where it verifies; with a feed the declared
+    /// 1.25 s, and more time for a machine that is busy otherwise.
+    pub(crate) fn bound(&self) -> Duration {
+        if self.is_redis() {
+            Duration::from_secs(3)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Three nodes over the store, with these options.
     pub(crate) async fn nodes(&self, options: &str) -> [Node; 3] {
         // One after the other: the first one makes the tables.
@@ -123,6 +140,10 @@ impl Running {
     }
 
     async fn node(&self, options: &str) -> Node {
-        Node::with("--store").arg(&self.url).args(options).start().await
+        Node::with("--store")
+            .arg(&self.url)
+            .args(options)
+            .start()
+            .await
     }
 }

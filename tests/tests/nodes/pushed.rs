@@ -1,0 +1,78 @@
+//! Nodes that trust their copies while the feed is up: how soon they hear.
+#![expect(clippy::print_stdout, reason = "the figures are the point")]
+
+use std::time::Duration;
+
+use cloakroom_tests::{Client, Node, eventually};
+use serde_json::json;
+
+use crate::since::Since;
+use crate::stored;
+use crate::stores::Running;
+
+/// What is declared for the worst case: the feed has broken and nobody knows yet.
+const DECLARED: Duration = Duration::from_millis(1_250);
+
+/// Cookies of the session, with a copy of it in each of these nodes.
+async fn copies(client: &Client, nodes: &[Node]) -> Vec<Client> {
+    let mut copies = Vec::new();
+    for node in nodes {
+        let copy = client.copy().at(node.address());
+        assert_eq!(copy.session().await["presented"], "active");
+        copies.push(copy);
+    }
+    copies
+}
+
+/// How long it takes until all refuse, from when the client was told.
+async fn refused_by(copies: &[Client], outcome: &str) -> Duration {
+    let told = Since::now();
+    for copy in copies {
+        eventually("the node refuses the token", async || {
+            let session = copy.session().await;
+            assert!(session["presented"] == "active" || session["presented"] == outcome);
+            session["presented"] == outcome
+        })
+        .await;
+    }
+    told.elapsed()
+}
+
+pub(crate) async fn a_logout_is_refused_by_all_within_milliseconds(store: &Running) {
+    let nodes = store.nodes("").await;
+    let mut delays = Vec::new();
+    for n in 0..30 {
+        let client = stored(&nodes[0]).await;
+        let copies = copies(&client, &nodes[1..]).await;
+        let outcome = if n % 3 == 0 {
+            client.post("/api/renew", "").await.assert_status(204);
+            "superseded"
+        } else {
+            client.delete("/api/session").await.assert_status(204);
+            "ended"
+        };
+        delays.push(refused_by(&copies, outcome).await);
+    }
+    delays.sort_unstable();
+    let (median, worst) = (delays[delays.len() / 2], delays[delays.len() - 1]);
+    println!("a logout is refused by all: median {median:.1?}, worst of 30 {worst:.1?}");
+    assert!(median < DECLARED, "{delays:?}");
+}
+
+pub(crate) async fn a_revoked_session_is_refused_by_all(store: &Running) {
+    let nodes = store.nodes("").await;
+    let (ada, lost) = (stored(&nodes[0]).await, stored(&nodes[1]).await);
+    for client in [&ada, &lost] {
+        let login = json!({ "owner": "ada" }).to_string();
+        client.post("/api/login", &login).await.assert_status(204);
+    }
+    let copies = copies(&lost, &nodes).await;
+    let id = lost.session().await["id"].clone();
+    let path = format!("/api/sessions/{}", id.as_str().unwrap());
+    ada.delete(&path).await.assert_status(204);
+    refused_by(&copies, "ended").await;
+    for copy in &copies {
+        assert_eq!(copy.session().await["ended_reason"], "revoked");
+    }
+    assert_eq!(ada.session().await["owner"], "ada");
+}
