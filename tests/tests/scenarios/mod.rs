@@ -1,5 +1,6 @@
 //! What holds over every store; each test program names one.
 
+mod attributes;
 mod connection;
 mod contract;
 mod figures;
