@@ -646,6 +646,30 @@ async fn a_session_leaves_l1_so_long_after_its_load_or_its_last_access() {
     }
 }
 
+#[tokio::test]
+async fn l1_bounded_by_bytes_counts_what_sessions_have_grown_to() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let node = Node::with(&store, &clock, |builder| {
+        builder.cache(Cache::bytes(100_000))
+    });
+    let entries = || {
+        node.layer.manager().stats();
+        node.layer.manager().stats().l1.entries
+    };
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(signed_up(&node.layer).await);
+    }
+    assert_eq!(entries(), 10);
+    for client in &clients {
+        let grow = |session: Session| async move {
+            session.insert("much", "x".repeat(30_000)).unwrap();
+        };
+        client.visit(&node.layer, grow).await.ok();
+    }
+    assert_eq!(entries(), 3);
+}
+
 // --- loads ---
 
 #[tokio::test]

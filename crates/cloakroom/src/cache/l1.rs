@@ -14,7 +14,7 @@ use crate::events::Events;
 
 /// What a resident weighs beside its attributes, in bytes, when L1 is bounded by bytes; measured by
 /// the test `memory_per_session` of this crate.
-const OVERHEAD: usize = 600;
+const OVERHEAD: usize = 750;
 
 /// Every resident of this node, also those that moka has evicted but somebody still holds. An entry
 /// is made with its resident and removed by its drop.
@@ -65,6 +65,7 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct L1 {
     moka: Option<Moka<SessionId, Arc<Resident>, RandomState>>,
+    is_by_bytes: bool,
     table: Arc<Table>,
 }
 
@@ -93,6 +94,7 @@ impl L1 {
         });
         Self {
             moka,
+            is_by_bytes: matches!(cache.bound, Bound::Bytes(_)),
             table: Arc::new(Table {
                 entries: DashMap::default(),
                 private: Mutex::default(),
@@ -176,6 +178,16 @@ impl L1 {
     fn make(&self, id: SessionId, view: View, secret: &Secret) -> Arc<Resident> {
         let table = Some(Arc::clone(&self.table));
         Arc::new(Resident::new(id, view, Some(secret.clone()), table))
+    }
+
+    /// The attributes have another size now: moka weighs when something is put in, and only then.
+    pub(crate) fn weigh_again(&self, resident: &Arc<Resident>) {
+        if let Some(moka) = &self.moka
+            && self.is_by_bytes
+            && moka.contains_key(&resident.id())
+        {
+            moka.insert(resident.id(), Arc::clone(resident));
+        }
     }
 
     /// Takes a session out of memory; those who hold it keep it.

@@ -44,8 +44,8 @@ struct Held {
     seen: Seen,
     /// The secret that was verified against this snapshot, so that a hit needs no hashing.
     secret: Option<Secret>,
-    /// The stamp of a write of ours that is under way: its notice is no news.
-    announced: Option<Stamp>,
+    /// The nonce of a write of ours that is under way, or 0: its notice is no news.
+    announced: u64,
     /// When this node last sent the token, if that is later than what the head says.
     sent_at: Timestamp,
     deferred: Option<Box<Deferred>>,
@@ -94,7 +94,7 @@ impl Resident {
                 times,
                 seen,
                 secret,
-                announced: None,
+                announced: 0,
                 sent_at,
                 deferred: None,
             }),
@@ -164,7 +164,7 @@ impl Resident {
         held.snapshot = view.snapshot;
         held.times = view.times;
         held.seen = view.seen;
-        held.announced = None;
+        held.announced = 0;
     }
 
     /// The store still holds `stamp`: the copy is current as of `seen`.
@@ -256,15 +256,15 @@ impl Resident {
     }
 
     pub(crate) fn announce(&self, stamp: Stamp) {
-        self.held().announced = Some(stamp);
+        self.held().announced = stamp.nonce;
     }
 
     /// The store says that it holds `stamp` now (`None`: that the session has ended). Returns
     /// whether that is news.
     pub(crate) fn notice(&self, stamp: Option<Stamp>) -> bool {
         let mut held = self.held();
-        let known =
-            stamp.is_some() && (stamp == Some(held.snapshot.stamp) || stamp == held.announced);
+        let is_ours = |stamp: Stamp| stamp.nonce == held.announced && stamp.nonce != 0;
+        let known = stamp.is_some_and(|stamp| stamp == held.snapshot.stamp || is_ours(stamp));
         held.seen.stale |= !known;
         !known
     }

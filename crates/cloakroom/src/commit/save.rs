@@ -270,6 +270,9 @@ async fn write(
         },
     };
     resident.install(view.clone(), secret.filter(|_| next.token.is_some()));
+    if view.snapshot.body.len() != current.snapshot.body.len() {
+        inner.l1.weigh_again(resident);
+    }
     if inner.generations.of(id) != generation.wrapping_add(1) {
         // Not only this write has raised it: a notice came between the look and the fill.
         resident.distrust();
