@@ -62,8 +62,8 @@ pub(crate) fn encode(bytes: &[u8], text: &mut [u8]) {
         .iter()
         .zip(text.as_chunks_mut::<4>().0)
     {
-        let six = [a >> 2, a << 4 | b >> 4, b << 2 | c >> 6, *c];
-        *out = six.map(character);
+        let bits = u32::from_be_bytes([0, *a, *b, *c]);
+        *out = [bits >> 18, bits >> 12, bits >> 6, bits].map(character);
     }
 }
 
@@ -80,7 +80,7 @@ const fn bits([a, b, c, d]: [u8; 4]) -> u32 {
     clippy::indexing_slicing,
     reason = "six bits are below 64: checked by the compiler"
 )]
-const fn character(six: u8) -> u8 {
+const fn character(six: u32) -> u8 {
     ALPHABET[(six & 0x3f) as usize]
 }
 

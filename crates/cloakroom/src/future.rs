@@ -100,7 +100,7 @@ where
             }
             let now = cell.inner.now();
             if has_work(cell, now) {
-                let commit = Guarded::new(Arc::clone(cell), When::Head);
+                let commit = Guarded::new(Arc::clone(cell), When::Head, now);
                 *this.ready = Some(Ready { response, commit });
             } else {
                 let response = release(cell, response, now);

@@ -68,6 +68,7 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
             snapshot: view.snapshot,
             times,
             token: Some(Token::new(id, secret)),
+            resend: false,
             refused,
         }));
     }

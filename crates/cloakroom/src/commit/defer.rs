@@ -49,7 +49,7 @@ async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
         resident: Arc::clone(resident),
         login_seq: snapshot.head.login_seq,
         digest: snapshot.head.digest,
-        token: None,
+        has_token: false,
         foreign_node: false,
     };
     let nothing_more = ChangeLog::default();

@@ -3,6 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use cloakroom_core::Timestamp;
+
 use super::{When, run};
 use crate::inner::Inner;
 use crate::session::Cell;
@@ -21,9 +23,10 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    pub(crate) fn new(cell: Arc<Cell>, when: When) -> Self {
+    /// `now` is the time at which it is awaited.
+    pub(crate) fn new(cell: Arc<Cell>, when: When, now: Timestamp) -> Self {
         let inner = Arc::clone(&cell.inner);
-        let commit: Commit = Box::pin(async move { run(&cell, when).await });
+        let commit: Commit = Box::pin(async move { run(&cell, when, now).await });
         Self {
             commit: Some(commit),
             inner,
@@ -69,7 +72,7 @@ pub(crate) fn late(cell: Arc<Cell>) {
     let inner = Arc::clone(&cell.inner);
     track(
         &inner,
-        Box::pin(async move { run(&cell, When::Late).await }),
+        Box::pin(async move { run(&cell, When::Late, cell.inner.now()).await }),
     );
 }
 

@@ -40,7 +40,8 @@ struct Base {
     resident: Arc<Resident>,
     login_seq: u32,
     digest: Digest,
-    token: Option<Token>,
+    /// The handle knows what the client carries; the token itself stays there.
+    has_token: bool,
     /// The client's token names another node.
     foreign_node: bool,
 }
@@ -61,7 +62,8 @@ enum Done {
     Nothing,
     Touched {
         times: Times,
-        token: Option<Token>,
+        /// The client is to be told its token once more.
+        resend: bool,
     },
     Stored(NowStored),
     /// The session was gone or ended before; the changes are dropped.
@@ -74,8 +76,10 @@ struct NowStored {
     resident: Arc<Resident>,
     snapshot: Arc<Snapshot>,
     times: Times,
-    /// The token that the client must be told.
+    /// The new token that the client must be told.
     token: Option<Token>,
+    /// It is to be told the one that it has once more.
+    resend: bool,
     refused: Option<Error>,
 }
 
@@ -86,7 +90,8 @@ pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
     if !destroyed {
         cell.read(|_| ())?;
     }
-    Guarded::new(Arc::clone(cell), When::Explicit).await
+    let now = cell.inner.now();
+    Guarded::new(Arc::clone(cell), When::Explicit, now).await
 }
 
 /// Whether the end of this request has anything to do; decides without any I/O.
@@ -132,7 +137,8 @@ fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Time
 pub(crate) async fn create_first(cell: &Arc<Cell>) -> Result<(), Error> {
     let inner = &cell.inner;
     if inner.config.save_on_create {
-        return Guarded::new(Arc::clone(cell), When::Explicit).await;
+        let now = inner.now();
+        return Guarded::new(Arc::clone(cell), When::Explicit, now).await;
     }
     let filled = create::filled(inner, SharedLog::default(), inner.now()).await;
     cell.with(|state| match filled {
@@ -149,10 +155,13 @@ pub(crate) async fn create_first(cell: &Arc<Cell>) -> Result<(), Error> {
     })
 }
 
-pub(crate) async fn run(cell: &Cell, when: When) -> Result<(), Error> {
+pub(crate) async fn run(cell: &Cell, when: When, now: Timestamp) -> Result<(), Error> {
     let inner = &cell.inner;
-    let _turn = cell.turn.lock().await;
-    let now = inner.now();
+    // As a rule there is no queue; then the caller has read the clock just now.
+    let (_turn, now) = match cell.turn.try_lock() {
+        Some(turn) => (turn, now),
+        None => (cell.turn.lock().await, inner.now()),
+    };
     let rolled_back = cell.phase() == Phase::RolledBack;
     let mut work = cell.with(|state| begin(inner, state, when, rolled_back, now));
     let result = match (work.plan, &work.base) {
@@ -204,7 +213,7 @@ fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: T
         resident: Arc::clone(&stored.resident),
         login_seq: stored.login_seq,
         digest: stored.digest,
-        token: stored.token.clone(),
+        has_token: stored.token.is_some(),
         foreign_node,
     });
     let reason = state.destroy.unwrap_or(EndReason::Logout);
@@ -229,12 +238,12 @@ fn finish(
     let log = state.pending.take().unwrap_or_default();
     match result {
         Ok(Done::Nothing) => Ok(()),
-        Ok(Done::Touched { times, token }) => {
+        Ok(Done::Touched { times, resend }) => {
             if let Some(stored) = &mut state.stored {
                 stored.times = stored.times.forward(times);
-            }
-            if let Some(token) = token {
-                state.outgoing = Outgoing::Set(token);
+                if let Some(token) = stored.token.clone().filter(|_| resend) {
+                    state.outgoing = Outgoing::Set(token);
+                }
             }
             Ok(())
         }
@@ -281,19 +290,21 @@ fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Resu
         snapshot,
         times,
         token,
+        resend,
         refused,
     } = now;
-    let kept = state.stored.take();
+    let mut kept = state.stored.take();
     // What the handle knows stays what it was, unless this commit has replaced it: a renewal of
     // somebody else, over which the changes were replayed, does not become ours.
-    let (digest, kept_token) = match (&token, &kept) {
-        (None, Some(kept)) => (kept.digest, kept.token.clone()),
-        _ => (snapshot.head.digest, token.clone()),
+    let is_new = token.is_some();
+    let (digest, token) = match (token, &mut kept) {
+        (None, Some(kept)) => (kept.digest, kept.token.take()),
+        (token, _) => (snapshot.head.digest, token),
     };
     // Once the head is released, or the client has gone, nothing would end the use.
     let in_use = using.then(|| inner.use_session(&resident, &snapshot.head));
-    if let Some(token) = token {
-        state.outgoing = Outgoing::Set(token);
+    if let Some(token) = token.as_ref().filter(|_| is_new || resend) {
+        state.outgoing = Outgoing::Set(token.clone());
     }
     state.foreign_node = false;
     state.eager = false;
@@ -302,7 +313,7 @@ fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Resu
         in_use,
         login_seq: snapshot.head.login_seq,
         digest,
-        token: kept_token,
+        token,
         resident,
         snapshot,
         times,

@@ -111,8 +111,10 @@ pub(super) async fn turn<'a>(
 struct Next {
     snapshot: Arc<Snapshot>,
     times: cloakroom_core::Times,
-    /// The token that the client must be told.
+    /// The new token that the client must be told.
     token: Option<Token>,
+    /// It is to be told the one that it has once more.
+    resend: bool,
     refused: Option<Error>,
     /// Nothing would change.
     is_same: bool,
@@ -153,12 +155,13 @@ impl Next {
             && head.idle == old.head.idle
             && replayed.body == old.body;
         let mut token = None;
+        let mut resend = false;
         if renews {
             let secret = secret.clone();
             token = secret.map(|secret| Token::new(base.resident.id(), secret));
         } else if base.foreign_node || cookie_is_due(inner, base, current, now) {
             // Never when the secret has changed meanwhile.
-            token = base.token.clone().filter(|_| head.digest == base.digest);
+            resend = base.has_token && head.digest == base.digest;
             head.sent_at = now;
         }
         head.node.clone_from(&config.node);
@@ -180,6 +183,7 @@ impl Next {
             snapshot,
             times,
             token,
+            resend,
             refused: replayed.refused,
             is_same,
         })
@@ -211,6 +215,7 @@ fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
         snapshot: view.snapshot,
         times: view.times,
         token: next.token,
+        resend: next.resend,
         refused: next.refused,
     })
 }

@@ -29,11 +29,11 @@ pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> 
     // A cookie that has an age is due again, unless the secret has changed meanwhile.
     let unchanged = base.resident.view().snapshot.head.digest == base.digest;
     let due = inner.transports.refresh() == Refresh::WithUse && unchanged;
-    let token = base.token.clone().filter(|_| due);
-    if token.is_some() {
+    let resend = due && base.has_token;
+    if resend {
         base.resident.token_sent(now);
     }
-    Done::Touched { times, token }
+    Done::Touched { times, resend }
 }
 
 /// Records a use at `now` in the store; `None` if the session is gone, or the store is down.
