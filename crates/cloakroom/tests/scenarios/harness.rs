@@ -71,8 +71,8 @@ impl App {
         faults: Faults,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
-        let faulty = FaultyStore::with_faults(store.clone(), faults.clone());
-        let builder = SessionLayer::builder(faulty).clock(clock.clone());
+        let over = FaultyStore::with_faults(store.clone(), faults.clone());
+        let builder = SessionLayer::builder(over).clock(clock.clone());
         let layer = configure(builder).build().expect("the settings are right");
         let router = Router::new()
             .route("/", any(play))

@@ -1,5 +1,6 @@
 //! What a token is worth: nothing until its secret is verified, nothing after it was replaced.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use cloakroom::{Coherence, Presented, Secret, SessionId, State, Token};
@@ -94,14 +95,14 @@ async fn thousands_of_cookies_cost_no_store_call_and_hide_no_session() {
     app.faults.take_counts();
     let mut line = String::new();
     for n in 0..5_000 {
-        line.push_str(&format!("c{n}=v{n}; {NAME}=junk{n}; "));
+        write!(line, "c{n}=v{n}; {NAME}=junk{n}; ").unwrap();
     }
     let request = with_cookies(
         &[line.as_bytes()],
         |s| async move { Ok(s.presented().as_str()) },
     );
     assert_eq!(app.send(request).await.body, "malformed");
-    line.push_str(&format!("{NAME}={}", client.token.as_deref().unwrap()));
+    write!(line, "{NAME}={}", client.token.as_deref().unwrap()).unwrap();
     let request = with_cookies(
         &[line.as_bytes()],
         |s| async move { Ok(s.presented().as_str()) },
@@ -166,7 +167,7 @@ async fn a_wrong_secret_moves_nothing() {
     let app = App::new();
     let client = app.visitor().await;
     let before = app.row(&client).await.unwrap();
-    app.clock.advance(Duration::from_secs(20 * 60));
+    app.clock.advance(Duration::from_mins(20));
     for cached in [true, false] {
         if !cached {
             app.sessions.reset();
@@ -197,7 +198,7 @@ async fn a_wrong_secret_moves_nothing() {
 async fn a_wrong_secret_does_not_end_a_session_that_is_due() {
     let app = App::new();
     let client = app.visitor().await;
-    app.clock.advance(Duration::from_secs(3_600));
+    app.clock.advance(Duration::from_hours(1));
     assert_eq!(app.presented(&forged(&client)).await, "unknown");
     assert_eq!(app.row(&client).await.unwrap().state, State::Live);
     assert_eq!(app.presented(&client).await, "timed_out");
@@ -538,7 +539,7 @@ async fn a_request_from_before_a_login_on_another_node_ends_nothing() {
 async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing() {
     let app = App::new();
     let mut victim = app.visitor().await;
-    app.clock.advance(Duration::from_secs(10 * 60));
+    app.clock.advance(Duration::from_mins(10));
     let (point, mut at) = hold();
     let planted = app.start(&victim, |s| async move {
         point.pass().await;
@@ -548,7 +549,7 @@ async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing() {
     app.call(&mut victim, |s| async move { s.login(owner("ada")) })
         .await;
     let before = app.row(&victim).await;
-    app.clock.advance(Duration::from_secs(10 * 60));
+    app.clock.advance(Duration::from_mins(10));
     at.release();
     assert_eq!(planted.await.unwrap().body, "superseded");
     assert_eq!(app.row(&victim).await, before);
@@ -732,9 +733,9 @@ async fn at_most_four_duplicates_are_tried() {
     let client = app.visitor().await;
     let mut line = String::new();
     for _ in 0..4 {
-        line.push_str(&format!("{NAME}={}; ", stranger().to_text().expose()));
+        write!(line, "{NAME}={}; ", stranger().to_text().expose()).unwrap();
     }
-    line.push_str(&format!("{NAME}={}", client.token.as_deref().unwrap()));
+    write!(line, "{NAME}={}", client.token.as_deref().unwrap()).unwrap();
     app.faults.take_counts();
     let request = with_cookies(
         &[line.as_bytes()],
