@@ -4,6 +4,9 @@ use cloakroom_core::{Change, ChangeFeed};
 
 use crate::inner::Inner;
 
+/// The version of a record that was created.
+const FIRST: u64 = 1;
+
 /// Follows the store's change feed until the store lets go of it.
 pub(super) async fn follow(weak: Weak<Inner>, feed: Option<ChangeFeed>) {
     let Some(feed) = feed else { return };
@@ -42,8 +45,12 @@ fn hear(inner: &Arc<Inner>, change: Change) {
         Change::Saved { id, stamp } => {
             inner.negative.forget_unknown(id);
             let is_news = || {
-                let resident = inner.l1.find(id);
-                resident.is_none_or(|resident| resident.notice(Some(stamp)))
+                match inner.l1.find(id) {
+                    Some(resident) => resident.notice(Some(stamp)),
+                    // A creation is no news to whoever holds no copy: nobody has the token yet, so
+                    // no load is under way. Our own comes back before the copy is made.
+                    None => stamp.version != FIRST,
+                }
             };
             if is_news() {
                 inner.generations.raise(id);
