@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloakroom::{
-    BuildError, Cache, Coherence, EndReason, ErrorKind, Event, MemoryStore, OnUnreadable, Owner,
-    Presented, Refusal, Session, SessionLayer, Tagged, Timeout,
+    BuildError, Cache, Coherence, EndReason, ErrorKind, Event, LiveSession, MemoryStore, NotLive,
+    OnUnreadable, Owner, Presented, Refusal, Session, SessionLayer, Tagged, Timeout,
 };
 use cloakroom_conformance::{Corruption, Faults, FaultyStore, ManualClock, Op};
 use http::header::{COOKIE, SET_COOKIE};
@@ -101,6 +101,52 @@ fn timeouts_are_read_as_jarvis_writes_them() {
         let error = Timeout::from_minutes(wrong).unwrap_err().to_string();
         assert!(error.contains("-1 (never)"), "{error}");
     }
+}
+
+/// J9: the client is told that its session timed out.
+#[tokio::test]
+async fn a_client_whose_session_has_timed_out_is_told_so_by_header_and_status() {
+    let clock = ManualClock::default();
+    let told = async |timed_out: Option<StatusCode>| {
+        let builder = quiet(MemoryStore::new(), &clock)
+            .touch_interval(MS)
+            .outcome_header("x-session-outcome");
+        let layer = match timed_out {
+            Some(status) => builder.timed_out_status(status),
+            None => builder,
+        };
+        let layer = layer.build().unwrap();
+        let client = Client::new();
+        client.visit(&layer, count).await.ok();
+        let cookie = format!("__Host-id={}", client.cookie().unwrap());
+        let mut all = Vec::new();
+        for pass in [Duration::ZERO, 60 * MIN + MS, 2 * 60 * MIN] {
+            clock.advance(pass);
+            let status = Arc::new(Mutex::new(None));
+            let found = Arc::clone(&status);
+            let response = send(&[&layer], &cookie, |parts| async move {
+                let refused = LiveSession::load(&parts).await.err();
+                let status = refused.map(|refused| match refused {
+                    NotLive::Presented { status, .. } => status.as_u16(),
+                    other => panic!("{other}"),
+                });
+                *found.lock().unwrap() = status;
+            })
+            .await;
+            let outcome = response.headers()["x-session-outcome"].to_str().unwrap();
+            all.push((outcome.to_owned(), *status.lock().unwrap()));
+        }
+        all
+    };
+    let expected = |timed_out| {
+        [
+            ("active".to_owned(), None),
+            ("timed_out".to_owned(), Some(timed_out)),
+            ("unknown".to_owned(), Some(401)),
+        ]
+    };
+    assert_eq!(told(None).await, expected(440));
+    assert_eq!(told(Some(StatusCode::FORBIDDEN)).await, expected(403));
 }
 
 /// J11: `SessionInitFn`.
@@ -197,8 +243,8 @@ async fn a_reset_empties_l1_and_ends_nothing() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
 }
 
-/// One request through these layers, the outermost first; what it set.
-async fn through<F, Fut>(layers: &[&SessionLayer], cookies: &str, handler: F) -> Vec<String>
+/// One request through these layers, the outermost first.
+async fn send<F, Fut>(layers: &[&SessionLayer], cookies: &str, handler: F) -> Response<()>
 where
     F: FnOnce(Parts) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -219,7 +265,16 @@ where
         });
     let request = Request::builder().header(COOKIE, cookies).body(());
     let response = service.oneshot(request.expect("a valid request")).await;
-    let response = response.unwrap_or_else(|never| match never {});
+    response.unwrap_or_else(|never| match never {})
+}
+
+/// As [`send`]; what the response set.
+async fn through<F, Fut>(layers: &[&SessionLayer], cookies: &str, handler: F) -> Vec<String>
+where
+    F: FnOnce(Parts) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let response = send(layers, cookies, handler).await;
     let lines = response.headers().get_all(SET_COOKIE).iter();
     lines
         .map(|line| line.to_str().expect("cookies are ASCII").to_owned())
