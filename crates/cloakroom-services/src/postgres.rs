@@ -76,7 +76,6 @@ fn launch(password: Option<&str>, arguments: &[&str]) -> Result<Server, Error> {
             "max_connections=300",
             "shared_buffers=32MB",
             "fsync=off",
-            "synchronous_commit=off",
             "full_page_writes=off",
             // In the data folder, so that nothing is left in /dev/shm after a SIGKILL.
             "dynamic_shared_memory_type=mmap",

@@ -110,49 +110,46 @@ impl SessionManager {
     /// [`ErrorKind::Unavailable`]; [`ErrorKind::NotSupported`] if the store keeps no owner index.
     pub async fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionInfo>, Error> {
         let mut all = Vec::new();
-        self.each_owned(owner, async |id, record| {
-            all.extend(info(id, record));
-            Ok(())
-        })
-        .await?;
-        Ok(all)
+        let mut after = None;
+        loop {
+            let (page, next) = self.owned_page(owner, after).await?;
+            all.extend(page.into_iter().flat_map(|(id, record)| info(id, record)));
+            if next.is_none() {
+                return Ok(all);
+            }
+            after = next;
+        }
     }
 
-    async fn each_owned(
+    /// The live ones of a page of an owner's ids, and after which id the next page begins.
+    async fn owned_page(
         &self,
         owner: &Owner,
-        mut each: impl AsyncFnMut(SessionId, Record) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        after: Option<SessionId>,
+    ) -> Result<(Vec<(SessionId, Record)>, Option<SessionId>), Error> {
         if !self.inner.store.capabilities().owner_index {
             return Err(ErrorKind::NotSupported.into());
         }
-        let mut after = None;
-        loop {
-            let page = Page { after, limit: PAGE };
-            let ids = self
-                .inner
-                .store
-                .owned_by(owner, page)
-                .await
-                .map_err(|error| {
-                    self.inner.store_failed("owned_by", &error);
-                    Error::from(error)
-                })?;
-            for &id in &ids {
-                // The index is a superset: each is checked.
-                match self.live(id).await {
-                    Ok(Some(record)) if record.owner.as_ref() == Some(owner) => {
-                        each(id, record).await?;
-                    }
-                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                    Ok(_) | Err(_) => {}
-                }
-            }
-            match ids.last() {
-                Some(&last) if ids.len() >= PAGE => after = Some(last),
-                _ => return Ok(()),
+        let page = Page { after, limit: PAGE };
+        let ids = self
+            .inner
+            .store
+            .owned_by(owner, page)
+            .await
+            .map_err(|error| {
+                self.inner.store_failed("owned_by", &error);
+                Error::from(error)
+            })?;
+        let mut live = Vec::with_capacity(ids.len());
+        for &id in &ids {
+            // The index is a superset: each is checked.
+            match self.live(id).await {
+                Ok(Some(record)) if record.owner.as_ref() == Some(owner) => live.push((id, record)),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
+        Ok((live, ids.last().copied().filter(|_| ids.len() >= PAGE)))
     }
 
     /// Ends a session (reason [`EndReason::Revoked`]), on every node; whether this call ended it.
@@ -188,14 +185,19 @@ impl SessionManager {
         except: Option<SessionId>,
     ) -> Result<usize, Error> {
         let mut count = 0;
-        self.each_owned(owner, async |id, record| {
-            if Some(id) != except {
-                count += usize::from(self.end(id, &record, EndReason::Revoked).await?);
+        let mut after = None;
+        loop {
+            let (page, next) = self.owned_page(owner, after).await?;
+            for (id, record) in page {
+                if Some(id) != except {
+                    count += usize::from(self.end(id, &record, EndReason::Revoked).await?);
+                }
             }
-            Ok(())
-        })
-        .await?;
-        Ok(count)
+            if next.is_none() {
+                return Ok(count);
+            }
+            after = next;
+        }
     }
 
     /// Whether this node holds a copy; asks no store. Jetty's `contains`.

@@ -15,6 +15,9 @@ use crate::{Error, ErrorKind};
 /// How often a commit follows others that come first, before it gives up.
 const ATTEMPTS: u32 = 32;
 
+/// How many of these attempts follow at once.
+const AT_ONCE: u32 = 4;
+
 /// Writes a log over the current record: compare and set, and on a conflict once more over what the
 /// conflict brought.
 pub(super) async fn save(
@@ -81,7 +84,14 @@ async fn attempts(
                 resident.install(view.clone(), None);
                 current = view;
                 asked = true;
-                Box::pin(pause(attempt)).await;
+                if attempt >= AT_ONCE {
+                    // A pause makes room for the other, and what the conflict brought old.
+                    Box::pin(pause(attempt)).await;
+                    let Some(view) = reread(inner, resident, now).await? else {
+                        return Ok(Done::Gone);
+                    };
+                    current = view;
+                }
             }
         }
     }
@@ -348,12 +358,10 @@ pub(super) async fn is_current(
     }
 }
 
-/// Two nodes that meet shall not meet again: a random pause that grows.
+/// Nodes that meet shall not meet again: a random pause that grows.
 async fn pause(attempt: u32) {
-    if attempt > 0 {
-        let most = 1 << attempt.min(5);
-        tokio::time::sleep(Duration::from_millis(Stamp::first().nonce % most)).await;
-    }
+    let most = 1 << (attempt - AT_ONCE + 1).min(5);
+    tokio::time::sleep(Duration::from_millis(Stamp::first().nonce % most)).await;
 }
 
 fn tell(

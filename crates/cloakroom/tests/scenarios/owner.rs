@@ -192,3 +192,16 @@ async fn a_session_is_looked_up_by_its_public_name() {
     assert_eq!(app.sessions.get(client.id()).await.unwrap(), None);
     assert!(!app.sessions.exists(client.id()).await.unwrap());
 }
+
+#[test]
+fn an_axum_handler_can_ask_for_all_sessions_of_an_owner() {
+    fn can_be_sent<T: Send>(future: T) {
+        drop(future);
+    }
+    let layer = cloakroom::SessionLayer::builder(cloakroom::MemoryStore::new())
+        .build()
+        .unwrap();
+    let (manager, owner) = (layer.manager(), cloakroom::Owner::new("ada").unwrap());
+    can_be_sent(manager.owned_by(&owner));
+    can_be_sent(manager.destroy_owned_by(&owner, None));
+}

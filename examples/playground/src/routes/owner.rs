@@ -34,8 +34,7 @@ pub(super) async fn rows(
     manager: &SessionManager,
     session: &Session,
 ) -> Result<Vec<Row>, ApiError> {
-    let (manager, owner) = (manager.clone(), owner(session)?);
-    let sessions = apart(async move || manager.owned_by(&owner).await).await?;
+    let sessions = manager.owned_by(&owner(session)?).await?;
     let rows = sessions.into_iter().map(|info| Row {
         id: info.id,
         created_at: info.created_at.to_string(),
@@ -93,16 +92,6 @@ pub(super) async fn destroy_all_others(
     manager: &SessionManager,
     session: &Session,
 ) -> Result<usize, ApiError> {
-    let (manager, owner, this) = (manager.clone(), owner(session)?, session.id());
-    apart(async move || manager.destroy_owned_by(&owner, this).await).await
-}
-
-/// Runs this where it need not be `Send`: the compiler cannot prove it for the manager's futures
-/// over all sessions of an owner yet ("implementation of `Send` is not general enough").
-async fn apart<T: Send + 'static>(
-    work: impl AsyncFnOnce() -> Result<T, cloakroom::Error> + Send + 'static,
-) -> Result<T, ApiError> {
-    let runtime = tokio::runtime::Handle::current();
-    let done = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
-    Ok(done.expect("the manager does not panic")?)
+    let owner = owner(session)?;
+    Ok(manager.destroy_owned_by(&owner, session.id()).await?)
 }
