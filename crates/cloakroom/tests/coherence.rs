@@ -1,12 +1,19 @@
 //! Section 7 of the design: what a node may believe of its copies, and how it comes by them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+#![expect(clippy::unchecked_time_subtraction, reason = "the terms are constants")]
+
 mod support;
 
 use std::time::Duration;
 
 use cloakroom::{
     Cache, Capabilities, Change, Coherence, ErrorKind, Eviction, Job, MemoryStore, Origin, Owner,
-    Presented, Reach, Session, SessionId, SessionLayer, SessionLayerBuilder, SessionStore as _,
+    Presented, Reach, Secret, Session, SessionId, SessionLayer, SessionLayerBuilder,
+    SessionStore as _, Token,
 };
 use cloakroom_conformance::{Counts, Faults, FaultyStore, ManualClock, Op};
 use cloakroom_core::Clock as _;
@@ -102,19 +109,12 @@ fn forged(client: &Client) -> Client {
 
 /// A token of nobody's, whose id ends with `last`.
 fn nobody(n: u64, last: u8) -> Client {
-    let mut bytes = [0x5a; 36];
-    bytes[..8].copy_from_slice(&n.to_be_bytes());
-    bytes[15] = last;
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
-        for shift in [18, 12, 6, 0] {
-            text.push(char::from(ALPHABET[(bits >> shift & 63) as usize]));
-        }
-    }
+    let mut id = [0x5a; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    id[15] = last;
+    let token = Token::new(SessionId::from_bytes(id), Secret::generate());
     let client = Client::new();
-    client.set_cookie(Some(text));
+    client.set_cookie(Some(token.to_text().expose().to_owned()));
     client
 }
 

@@ -4,6 +4,16 @@
 //!
 //! The seed is printed; `CLOAKROOM_SEED` repeats its choices.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails is a test that fails"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "a failed history is told with its seed"
+)]
+
 mod support;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};

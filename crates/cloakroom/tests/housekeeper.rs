@@ -1,5 +1,10 @@
 //! Section 9 of the design: the background task, in virtual time.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
 mod support;
 
 use std::pin::Pin;
@@ -19,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use self::support::{Client, MIN, MS, count, quiet, read};
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 fn runtime() -> Runtime {
@@ -569,8 +574,9 @@ async fn an_interval_is_kept_for_days_with_up_to_a_tenth_of_jitter_drawn_per_pas
     assert!((72..=80).contains(&seen.len()), "{}", seen.len());
     let gaps: Vec<Duration> = seen.windows(2).map(|two| two[1].since(two[0])).collect();
     for gap in &gaps {
+        let gap = *gap + 10 * SECOND;
         assert!(
-            (54 * MIN - 10 * SECOND..=60 * MIN + 10 * SECOND).contains(gap),
+            (54 * MIN..=60 * MIN + 20 * SECOND).contains(&gap),
             "{gap:?}"
         );
     }

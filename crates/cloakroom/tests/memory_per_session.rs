@@ -1,6 +1,11 @@
 //! Section 12 of the design: memory per session, and the allocations of a request that does not use
 //! its session. A binary of its own, since its allocator counts.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
 use std::alloc::System;
 use std::future::Future as _;
 use std::pin::pin;

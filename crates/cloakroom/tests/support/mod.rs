@@ -12,7 +12,7 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-pub(crate) const MIN: Duration = Duration::from_secs(60);
+pub(crate) const MIN: Duration = Duration::from_mins(1);
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// A layer over `store` that does by itself only what a test asks for: no job runs.
