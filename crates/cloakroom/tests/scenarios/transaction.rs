@@ -505,7 +505,7 @@ async fn a_commit_that_meets_conflict_after_conflict_is_an_error_and_never_an_ov
         // Every conflict brings a stamp that is not the stored one.
         let wrong = before.as_ref().unwrap().stamp.next();
         app.sessions.reset();
-        app.faults.lie(Op::Load, wrong, 1);
+        app.faults.lie(Op::Load, wrong, usize::MAX);
         app.faults.lie(Op::Save, wrong, usize::MAX);
         let reply = app
             .call(&mut client, |s| async move { s.insert("n", 2) })
