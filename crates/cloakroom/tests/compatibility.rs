@@ -24,7 +24,8 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let page = fs::read_to_string(repository().join("docs/compatibility.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/compatibility.md"));
+    let page = page.expect("the page is there");
     page.lines().filter_map(row).collect()
 }
 
@@ -44,7 +45,7 @@ fn row(line: &str) -> Option<Row> {
     assert!(cells.iter().all(|cell| !cell.is_empty()), "{line}");
     Some(Row {
         name: name.to_owned(),
-        tests: cells[COLUMNS - 1].to_owned(),
+        tests: (*cells.last()?).to_owned(),
     })
 }
 
@@ -63,8 +64,8 @@ fn functions() -> BTreeSet<String> {
 }
 
 fn collect(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("its entries can be read").path();
         let name = path.file_name().and_then(|name| name.to_str());
         if path.is_dir() {
             if name != Some("target") {
