@@ -1,4 +1,5 @@
 //! Connections that break, and a part of a cluster that is lost.
+#![expect(clippy::print_stdout, reason = "the figures are the point")]
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::Admin;
 use crate::look::{add, is_unavailable, look};
+use crate::since::Since;
 use crate::stored;
 use crate::stores::Running;
 
@@ -15,6 +17,7 @@ pub(crate) async fn a_feed_that_breaks_shows_nothing_old_and_comes_back(store: &
     let mut admin = Admin::of(store.server()).await;
     let client = stored(&nodes[0]).await;
     let there = [&nodes[1], &nodes[2]].map(|node| client.at(node.address()));
+    let mut worst = Duration::ZERO;
     for round in 0..10 {
         for there in &there {
             look(there).await.unwrap();
@@ -22,11 +25,15 @@ pub(crate) async fn a_feed_that_breaks_shows_nothing_old_and_comes_back(store: &
         admin.kill_feed().await;
         let write = client.put("/api/data/n", &round.to_string()).await;
         write.assert_status(204);
+        let told = Since::now();
         for there in &there {
             let seen = async || there.get("/api/data/n").await.text() == round.to_string();
             eventually("the write is seen", seen).await;
         }
+        worst = worst.max(told.elapsed());
     }
+    println!("a write after the feed broke is seen by all: worst of 10 {worst:.1?}");
+    assert!(worst < store.bound(), "{worst:?}");
     admin.kill_feed().await;
     client.delete("/api/session").await.assert_status(204);
     let new = stored(&nodes[0]).await;

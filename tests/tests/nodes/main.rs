@@ -60,6 +60,10 @@ fn main() {
             pushed::a_revoked_session_is_refused_by_all,
         ),
         &over!(
+            [POSTGRES],
+            pushed::an_ending_is_pushed_though_copies_may_be_old,
+        ),
+        &over!(
             [CLUSTER],
             broken::a_lost_part_of_a_cluster_is_never_taken_for_empty
         ),
@@ -75,7 +79,7 @@ fn main() {
             at_once::increments_of_a_few_sessions_add_up,
         ),
         &over!(
-            [REDIS, POSTGRES],
+            [REDIS, CLUSTER, POSTGRES],
             history::a_random_history_with_faults_is_true
         ),
     ];

@@ -76,3 +76,38 @@ pub(crate) async fn a_revoked_session_is_refused_by_all(store: &Running) {
     }
     assert_eq!(ada.session().await["owner"], "ada");
 }
+
+pub(crate) async fn an_ending_is_pushed_though_copies_may_be_old(store: &Running) {
+    // Longer than this case waits for anything.
+    let nodes = store.nodes("--coherence bounded=10m").await;
+    let hot = stored(&nodes[0]).await;
+    let there = hot.at(nodes[1].address());
+    eventually("the feed is up: a copy is used as it is", async || {
+        let before = there.figure("/peeks").await;
+        assert_eq!(there.get("/api/data/colour").await.text(), "\"red\"");
+        there.figure("/loads").await > 0 && there.figure("/peeks").await == before
+    })
+    .await;
+    there.get("/api/data/colour").await.assert_status(200);
+    let mut delays = Vec::new();
+    for n in 0..10 {
+        let client = stored(&nodes[0]).await;
+        let copies = copies(&client, &nodes[1..]).await;
+        // A renewal without a new owner is not told: the store does not see secrets.
+        let outcome = if n % 2 == 0 {
+            let login = json!({ "owner": "ada" }).to_string();
+            client.post("/api/login", &login).await.assert_status(204);
+            "superseded"
+        } else {
+            client.delete("/api/session").await.assert_status(204);
+            "ended"
+        };
+        delays.push(refused_by(&copies, outcome).await);
+    }
+    delays.sort_unstable();
+    println!("an ending is pushed: median {:.1?}", delays[5]);
+    let blue = hot.put("/api/data/colour", "\"blue\"").await;
+    blue.assert_status(204);
+    let read = there.get("/api/data/colour").await;
+    assert_eq!(read.text(), "\"red\"", "a write is not pushed: too dear");
+}

@@ -115,6 +115,11 @@ impl Running {
         server
     }
 
+    /// Whether it can be killed and keeps what it has acknowledged.
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self.service, Service::Server(_))
+    }
+
     pub(crate) fn is_redis(&self) -> bool {
         self.url.starts_with("redis")
     }

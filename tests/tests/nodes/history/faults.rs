@@ -26,17 +26,20 @@ pub(super) async fn rage(
     start: Since,
     length: Duration,
 ) -> BTreeMap<Fault, usize> {
-    let server = store.server();
+    let servers = store.servers();
     let mut seen = BTreeMap::new();
     // Each kind once, then as it comes.
-    let mut first = vec![Fault::Killed, Fault::Frozen, Fault::Hiccup];
+    let mut first = vec![Fault::Frozen, Fault::Hiccup];
+    if store.is_durable() {
+        first.push(Fault::Killed);
+    }
     if store.is_redis() {
         first.extend([Fault::ConnectionsBroken, Fault::FeedBroken]);
     }
     let all = first.clone();
     while start.elapsed() < length {
         let fault = first.pop().unwrap_or_else(|| all[chance.below(all.len())]);
-        strike(server, fault).await;
+        strike(&servers[chance.below(servers.len())], fault).await;
         *seen.entry(fault).or_insert(0) += 1;
         let calm = 100 + chance.below(900) as u64;
         tokio::time::sleep(Duration::from_millis(calm)).await;
