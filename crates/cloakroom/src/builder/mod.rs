@@ -28,18 +28,19 @@ type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 pub struct SessionLayerBuilder {
     store: Box<dyn FnOnce(Duration) -> Store>,
     clock: Box<dyn Clock>,
-    ways: Vec<Way>,
-    coherence: Option<Coherence>,
-    poll: Schedule,
-    purge: Schedule,
-    outcome_header: Option<String>,
-    config: Config,
+    pub(crate) ways: Vec<Way>,
+    pub(crate) coherence: Option<Coherence>,
+    pub(crate) poll: Schedule,
+    pub(crate) purge: Schedule,
+    pub(crate) outcome_header: Option<String>,
+    pub(crate) config: Config,
     on_create: Option<OnCreate>,
     listeners: Vec<Listener>,
     slot: Slot,
 }
 
-enum Way {
+/// A way of the token, in the order in which they were added.
+pub(crate) enum Way {
     Cookie(SessionCookie),
     Header(SessionHeader),
 }
