@@ -270,7 +270,7 @@ const MAX_TOUCH_INTERVAL: Duration = Duration::from_mins(5);
 impl TimePolicy {
     /// The idle timeout of a session: its own, or the layer's.
     pub(crate) fn idle_of(&self, head: &Head) -> Option<Duration> {
-        head.idle.unwrap_or(self.idle).duration()
+        head.idle().unwrap_or(self.idle).duration()
     }
 
     /// The longest time between a use and the touch that records it, before the spread.
@@ -281,7 +281,7 @@ impl TimePolicy {
             None => MAX_TOUCH_INTERVAL,
         };
         let layers = self.touch_interval.unwrap_or_else(|| by_default(self.idle));
-        match head.idle {
+        match head.idle() {
             Some(own) => layers.min(by_default(own)),
             None => layers,
         }
@@ -409,12 +409,12 @@ mod tests {
     fn a_sessions_own_timeout_takes_the_smaller_touch_interval() {
         let policy = policy(Timeout::After(MIN * 60), Timeout::Never);
         let mut own = head();
-        own.idle = Some(Timeout::After(MIN * 12));
+        own.set_idle(Some(Timeout::After(MIN * 12)));
         assert_eq!(policy.touch_interval_of(&own), MIN);
         assert_eq!(policy.deadline(&own, at(0)), Some(at(13)));
-        own.idle = Some(Timeout::After(MIN * 6_000));
+        own.set_idle(Some(Timeout::After(MIN * 6_000)));
         assert_eq!(policy.touch_interval_of(&own), MIN * 5);
-        own.idle = Some(Timeout::Never);
+        own.set_idle(Some(Timeout::Never));
         assert_eq!(policy.deadline(&own, at(0)), None);
     }
 

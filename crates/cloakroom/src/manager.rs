@@ -59,7 +59,7 @@ fn info(id: SessionId, record: Record) -> Result<SessionInfo, Error> {
         created_at: snapshot.head.created_at,
         last_used_at: times.used_at,
         expires_at: times.deadline,
-        node: snapshot.head.node.map(Into::into),
+        node: snapshot.head.node().map(ToOwned::to_owned),
     })
 }
 

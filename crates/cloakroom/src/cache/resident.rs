@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cloakroom_core::{Secret, SessionId, Stamp, Times, Timestamp};
 
@@ -33,7 +33,8 @@ pub(crate) struct Resident {
     /// When the last use ended, in milliseconds.
     left_at: AtomicU64,
     /// Commits of one session on one node queue up instead of fighting. Reads never take it.
-    turn: futures_util::lock::Mutex<()>,
+    /// Made by the first commit.
+    turn: OnceLock<Box<futures_util::lock::Mutex<()>>>,
     /// Its entry there goes when the resident is dropped; `None` with L1 off.
     table: Option<Arc<Table>>,
 }
@@ -102,7 +103,7 @@ impl Resident {
             has_deferred: AtomicBool::new(false),
             touching: AtomicBool::new(false),
             left_at: AtomicU64::new(seen.at.as_millis()),
-            turn: futures_util::lock::Mutex::new(()),
+            turn: OnceLock::new(),
             table,
         }
     }
@@ -283,7 +284,7 @@ impl Resident {
     }
 
     pub(crate) fn turn(&self) -> &futures_util::lock::Mutex<()> {
-        &self.turn
+        self.turn.get_or_init(Box::default)
     }
 
     pub(crate) fn is_in_use(&self) -> bool {

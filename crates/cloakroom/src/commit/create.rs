@@ -106,7 +106,7 @@ fn first(
 ) -> Result<(Arc<Snapshot>, Times, Option<Error>), Error> {
     let config = &inner.config;
     let mut head = Head::new(secret.digest(), work.now, config.node.as_deref());
-    head.idle = log.idle.flatten();
+    head.set_idle(log.idle.flatten());
     head.login_seq = u32::from(log.login.is_some());
     let replayed = log.replay(&Attributes::empty(), None);
     if replayed.body.len() > config.max_bytes {

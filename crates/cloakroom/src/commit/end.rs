@@ -56,8 +56,7 @@ fn tombstone(inner: &Inner, stamp: Stamp, head: Vec<u8>, now: Timestamp) -> Opti
 }
 
 fn ended_head(mut head: Head, reason: EndReason, now: Timestamp) -> Vec<u8> {
-    head.replaced.clear();
-    head.ended = Some((reason, now));
+    head.end(reason, now);
     head.encode()
 }
 

@@ -158,11 +158,11 @@ impl Next {
             head.absolute_from = now;
         }
         if let Some(idle) = log.idle {
-            head.idle = idle;
+            head.set_idle(idle);
         }
         let is_same = !renews
             && !base.foreign_node
-            && head.idle == old.head.idle
+            && head.idle() == old.head.idle()
             && replayed.body == old.body;
         let mut token = None;
         let mut resend = false;
@@ -174,7 +174,7 @@ impl Next {
             resend = base.has_token && head.digest == base.digest;
             head.sent_at = now;
         }
-        head.node.clone_from(&config.node);
+        head.set_node(config.node.as_deref());
         let deadline = config.times.deadline(&head, now);
         let times = cloakroom_core::Times {
             used_at: now,

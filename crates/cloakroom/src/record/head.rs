@@ -83,61 +83,104 @@ pub(crate) struct Head {
     pub(crate) sent_at: Timestamp,
     /// Raised by each login; a handle belongs to the one under which its secret was verified.
     pub(crate) login_seq: u32,
+    /// What most sessions have none of, so that their copies in memory are small.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
     /// The session's own idle timeout.
-    pub(crate) idle: Option<Timeout>,
+    idle: Option<Timeout>,
     /// The last secrets, newest first.
-    pub(crate) replaced: Vec<Replaced>,
+    replaced: Vec<Replaced>,
     /// The node that wrote last.
-    pub(crate) node: Option<Box<str>>,
-    pub(crate) ended: Option<(EndReason, Timestamp)>,
+    node: Option<Box<str>>,
+    ended: Option<(EndReason, Timestamp)>,
 }
 
 impl Head {
     pub(crate) fn new(digest: Digest, now: Timestamp, node: Option<&str>) -> Self {
-        Self {
+        let mut head = Self {
             digest,
             created_at: now,
             absolute_from: now,
             sent_at: now,
             login_seq: 0,
-            idle: None,
-            replaced: Vec::new(),
-            node: node.map(Into::into),
-            ended: None,
+            rare: None,
+        };
+        head.set_node(node);
+        head
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(crate) fn idle(&self) -> Option<Timeout> {
+        self.rare.as_ref()?.idle
+    }
+
+    pub(crate) fn set_idle(&mut self, idle: Option<Timeout>) {
+        if idle != self.idle() {
+            self.rare_mut().idle = idle;
         }
+    }
+
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.rare.as_ref()?.node.as_deref()
+    }
+
+    pub(crate) fn set_node(&mut self, node: Option<&str>) {
+        if node != self.node() {
+            self.rare_mut().node = node.map(Into::into);
+        }
+    }
+
+    pub(crate) fn ended(&self) -> Option<(EndReason, Timestamp)> {
+        self.rare.as_ref()?.ended
+    }
+
+    /// Makes this the head of a tombstone.
+    pub(crate) fn end(&mut self, reason: EndReason, at: Timestamp) {
+        let rare = self.rare_mut();
+        rare.replaced.clear();
+        rare.ended = Some((reason, at));
+    }
+
+    fn replaced(&self) -> &[Replaced] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.replaced)
     }
 
     /// Puts `digest` in the place of the current one, which is remembered.
     pub(crate) fn replace_digest(&mut self, digest: Digest, now: Timestamp) {
-        self.replaced.insert(
-            0,
-            Replaced {
-                digest: self.digest,
-                at: now,
-            },
-        );
-        self.replaced.truncate(REPLACED);
+        let old = Replaced {
+            digest: self.digest,
+            at: now,
+        };
+        let replaced = &mut self.rare_mut().replaced;
+        replaced.insert(0, old);
+        replaced.truncate(REPLACED);
         self.digest = digest;
         self.sent_at = now;
     }
 
     /// When `digest` was replaced, if it is one of the remembered ones.
     pub(crate) fn replaced_at(&self, digest: &Digest) -> Option<Timestamp> {
-        self.replaced
+        self.replaced()
             .iter()
             .find(|old| old.digest == *digest)
             .map(|old| old.at)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(80 + self.replaced.len() * 40);
+        let mut out = Vec::with_capacity(80 + self.replaced().len() * 40);
         out.push(VERSION);
         out.extend_from_slice(self.digest.as_bytes());
         out.extend_from_slice(&self.created_at.as_millis().to_le_bytes());
         out.extend_from_slice(&self.absolute_from.as_millis().to_le_bytes());
         out.extend_from_slice(&self.sent_at.as_millis().to_le_bytes());
         out.extend_from_slice(&self.login_seq.to_le_bytes());
-        match self.idle {
+        match self.idle() {
             None | Some(Timeout::Disabled) => out.push(0),
             Some(Timeout::Never) => out.push(1),
             Some(Timeout::After(after)) => {
@@ -146,16 +189,13 @@ impl Head {
                 out.extend_from_slice(&millis.to_le_bytes());
             }
         }
-        out.push(u8::try_from(self.replaced.len()).unwrap_or(0));
-        for old in &self.replaced {
+        out.push(u8::try_from(self.replaced().len()).unwrap_or(0));
+        for old in self.replaced() {
             out.extend_from_slice(old.digest.as_bytes());
             out.extend_from_slice(&old.at.as_millis().to_le_bytes());
         }
-        codec::put_bytes(
-            &mut out,
-            self.node.as_deref().unwrap_or_default().as_bytes(),
-        );
-        if let Some((reason, at)) = self.ended {
+        codec::put_bytes(&mut out, self.node().unwrap_or_default().as_bytes());
+        if let Some((reason, at)) = self.ended() {
             out.push(reason.code());
             out.extend_from_slice(&at.as_millis().to_le_bytes());
         } else {
@@ -213,16 +253,19 @@ impl Head {
                 Some((reason, time(input)?))
             }
         };
+        let rare = Rare {
+            idle,
+            replaced,
+            node,
+            ended,
+        };
         Ok(Self {
             digest,
             created_at,
             absolute_from,
             sent_at,
             login_seq,
-            idle,
-            replaced,
-            node,
-            ended,
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
         })
     }
 }
@@ -237,9 +280,9 @@ mod tests {
         for n in 2..8 {
             head.replace_digest(Digest::from_bytes([n; 32]), at(u64::from(n)));
         }
-        head.idle = Some(Timeout::After(Duration::from_millis(250)));
+        head.set_idle(Some(Timeout::After(Duration::from_millis(250))));
         head.login_seq = 3;
-        head.ended = Some((EndReason::Revoked, at(99)));
+        head.rare_mut().ended = Some((EndReason::Revoked, at(99)));
         head
     }
 
@@ -254,7 +297,7 @@ mod tests {
     #[test]
     fn only_the_last_four_secrets_are_remembered_newest_first() {
         let head = full();
-        assert_eq!(head.replaced.len(), 4);
+        assert_eq!(head.replaced().len(), 4);
         assert_eq!(
             head.replaced_at(&Digest::from_bytes([6; 32])),
             Some(Timestamp::from_millis(7))

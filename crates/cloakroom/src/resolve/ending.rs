@@ -13,7 +13,7 @@ use crate::{Error, ErrorKind, Origin, Presented};
 
 /// How a session ended, as far as its holder is still told.
 pub(super) fn outcome_of(inner: &Inner, tombstone: &Tombstone, now: Timestamp) -> Presented {
-    let (at, outcome) = if let Some((reason, at)) = tombstone.head.ended {
+    let (at, outcome) = if let Some((reason, at)) = tombstone.head.ended() {
         (at, Presented::Ended { at, reason })
     } else {
         let at = tombstone.times.deadline.unwrap_or(tombstone.times.used_at);

@@ -108,7 +108,7 @@ impl Session {
             let own = state
                 .stored
                 .as_ref()
-                .and_then(|stored| stored.snapshot.head.idle);
+                .and_then(|stored| stored.snapshot.head.idle());
             let pending = state.pending.as_ref().and_then(|pending| pending.idle);
             state.log.idle.or(pending).unwrap_or(own).unwrap_or(layers)
         })
