@@ -14,7 +14,7 @@ use crate::events::Events;
 
 /// What a resident weighs beside its attributes, in bytes, when L1 is bounded by bytes; measured by
 /// the test `memory_per_session` of this crate.
-const OVERHEAD: usize = 750;
+const OVERHEAD: usize = 650;
 
 /// Every resident of this node, also those that moka has evicted but somebody still holds. An entry
 /// is made with its resident and removed by its drop.
