@@ -357,7 +357,7 @@ mod tests {
 
     use super::*;
 
-    const MIN: Duration = Duration::from_secs(60);
+    const MIN: Duration = Duration::from_mins(1);
 
     fn at(minutes: u32) -> Timestamp {
         Timestamp::EPOCH + MIN * minutes

@@ -91,6 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_table_of_decisions() {
         let none = Facts::default();
         let stored = Facts {

@@ -314,6 +314,14 @@ impl SessionManager {
     /// deadlines: what lies beyond every deadline is due.
     async fn destroy_all(&self) -> u64 {
         let mut destroyed = 0;
+        // Those that this node holds are told why; they may have no deadline.
+        for resident in self.inner.l1.residents() {
+            let (id, now) = (resident.id(), self.inner.now());
+            let snapshot = resident.view().snapshot;
+            let ended =
+                crate::commit::end(&self.inner, id, &snapshot, EndReason::Shutdown, now).await;
+            destroyed += u64::from(ended.is_ok_and(|ended| ended.is_some()));
+        }
         loop {
             let due = cloakroom_core::Due::Limit(PAGE);
             match self.inner.store.expire(Timestamp::MAX, due).await {

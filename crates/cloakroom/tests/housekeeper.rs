@@ -672,8 +672,20 @@ async fn a_shutdown_that_destroys_ends_every_session_and_tells_the_reason() {
     for _ in 0..3 {
         signed_up(&layer).await;
     }
-    assert_eq!(layer.manager().shutdown().await.destroyed, 4);
-    assert_eq!(*ended.lock().unwrap(), [EndReason::Shutdown; 4]);
+    // One that never ends by itself, and one that this node does not hold any more.
+    layer.manager().reset();
+    let endless = signed_up(&layer).await;
+    let never = |s: Session| async move { s.set_idle_timeout(Some(Timeout::Never)) };
+    endless.visit(&layer, never).await.ok().unwrap();
+    assert_eq!(layer.manager().shutdown().await.destroyed, 5);
+    assert_eq!(*ended.lock().unwrap(), [EndReason::Shutdown; 5]);
+    assert!(matches!(
+        endless.visit(&layer, presented).await.ok(),
+        Presented::Ended {
+            reason: EndReason::Shutdown,
+            ..
+        }
+    ));
     assert!(!matches!(
         client.visit(&layer, presented).await.ok(),
         Presented::Active

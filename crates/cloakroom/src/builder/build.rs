@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::check::check_store;
 use super::{BuildError, SessionLayerBuilder, Way};
+use crate::cache::wants_feed;
 use crate::cache::{Coherent, Flights, Generations, L1, Negative};
 use crate::config::Config;
 use crate::events::Events;
@@ -32,7 +33,9 @@ impl SessionLayerBuilder {
         let capabilities = store.capabilities();
         let coherence = check_store(asked, on_shutdown, commit_at, capabilities)?;
         let events = Arc::new(Events::new(self.listeners));
-        let feed = store.changes();
+        let feed = wants_feed(coherence, capabilities)
+            .then(|| store.changes())
+            .flatten();
         let config = Config {
             outcome_header,
             ..self.config

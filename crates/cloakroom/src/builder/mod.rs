@@ -23,7 +23,7 @@ pub use self::check::BuildError;
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Builds a [`SessionLayer`]. Every setter consumes and returns the builder; what is wrong is told
+/// Builds a [`SessionLayer`](crate::SessionLayer). Every setter consumes and returns the builder; what is wrong is told
 /// by [`build`](Self::build).
 pub struct SessionLayerBuilder {
     store: Box<dyn FnOnce(Duration) -> Store>,

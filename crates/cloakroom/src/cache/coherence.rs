@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cloakroom_core::{ChangeFeed, Reach, SoleFlag, Timestamp};
+use cloakroom_core::{Capabilities, ChangeFeed, Reach, SoleFlag, Timestamp};
 
 use super::Seen;
 use crate::Coherence;
@@ -29,6 +29,10 @@ impl Coherent {
             epoch: AtomicU64::new(1),
             live: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn mode(&self) -> Coherence {
+        self.mode
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -90,6 +94,13 @@ impl Coherent {
             }
         }
     }
+}
+
+/// Whether the store's notices are of use. Who asks the store at every use needs none; but on a
+/// store that only one process writes to, a manager must subscribe all the same: that is how the
+/// others learn that they are not alone.
+pub(crate) fn wants_feed(mode: Coherence, can: Capabilities) -> bool {
+    mode != Coherence::Verify || can.exclusive
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod l1;
 mod negative;
 mod resident;
 
-pub(crate) use self::coherence::Coherent;
+pub(crate) use self::coherence::{Coherent, wants_feed};
 pub(crate) use self::deferred::Deferred;
 pub(crate) use self::flight::{Flights, Found, Loaded, Reader, Tombstone};
 pub(crate) use self::generations::Generations;

@@ -97,7 +97,7 @@ mod tests {
         let now = Timestamp::from_millis(5_000);
         negative.add_unknown(id(1), now);
         assert!(negative.is_unknown(id(1), now + Duration::from_millis(999)));
-        assert!(!negative.is_unknown(id(1), now + Duration::from_millis(1_000)));
+        assert!(!negative.is_unknown(id(1), now + MEMORY));
         assert!(
             !negative.is_unknown(id(1), now - Duration::from_millis(1)),
             "clock stepped back"

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use cloakroom_core::ChangeFeed;
 use tokio::sync::{Notify, watch};
 
+use crate::cache::wants_feed;
 use crate::inner::Inner;
 
 pub(crate) use self::job::JobState;
@@ -102,7 +103,8 @@ pub(crate) fn start(inner: &Arc<Inner>) {
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     // The feed of a task that died with its runtime is gone: ask for another.
-    let feed = kept.or_else(|| inner.store.changes());
+    let wanted = wants_feed(inner.coherent.mode(), inner.store.capabilities());
+    let feed = kept.or_else(|| wanted.then(|| inner.store.changes()).flatten());
     let weak = Arc::downgrade(inner);
     let running = Running(Weak::clone(&weak));
     let (poll, purge) = (Arc::clone(&house.poll), Arc::clone(&house.purge));

@@ -354,9 +354,11 @@ mod tests {
     }
 
     fn show(body: &Attributes) -> String {
-        body.iter()
-            .map(|a| format!("{}={} ", a.name, std::str::from_utf8(a.json).unwrap()))
-            .collect()
+        let mut shown = String::new();
+        for a in body.iter() {
+            shown += &[a.name, "=", std::str::from_utf8(a.json).unwrap(), " "].concat();
+        }
+        shown
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
     fn malformed_ones_do_not_count_towards_the_four() {
         let mut cookies = "id=nonsense; ".repeat(2_000);
         for n in 1..=6 {
-            cookies.push_str(&format!("id={}; ", text(n)));
+            cookies += &["id=", &text(n), "; "].concat();
         }
         let found = both().candidates(&headers(&[("cookie", cookies)]));
         assert!(found.met_malformed());
