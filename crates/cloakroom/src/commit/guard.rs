@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use cloakroom_core::Timestamp;
+use tracing::Instrument as _;
 
 use super::{When, run};
 use crate::inner::Inner;
@@ -26,9 +27,8 @@ impl Guarded {
     /// `now` is the time at which it is awaited.
     pub(crate) fn new(cell: Arc<Cell>, when: When, now: Timestamp) -> Self {
         let inner = Arc::clone(&cell.inner);
-        let commit: Commit = Box::pin(async move { run(&cell, when, now).await });
         Self {
-            commit: Some(commit),
+            commit: Some(boxed(cell, when, now)),
             inner,
             begun: false,
             polled: false,
@@ -70,10 +70,20 @@ impl Drop for Guarded {
 /// Commits what is left in a handle after its request, on a tracked task.
 pub(crate) fn late(cell: Arc<Cell>) {
     let inner = Arc::clone(&cell.inner);
-    track(
-        &inner,
-        Box::pin(async move { run(&cell, When::Late, cell.inner.now()).await }),
-    );
+    let now = inner.now();
+    track(&inner, boxed(cell, When::Late, now));
+}
+
+/// The span is there only for who listens: it would make the box larger than the allocator's fast
+/// path.
+fn boxed(cell: Arc<Cell>, when: When, now: Timestamp) -> Commit {
+    let span = tracing::debug_span!("session_commit", ?when);
+    let commit = async move { run(&cell, when, now).await };
+    if span.is_disabled() {
+        Box::pin(commit)
+    } else {
+        Box::pin(commit.instrument(span))
+    }
 }
 
 fn track(inner: &Arc<Inner>, commit: Commit) {

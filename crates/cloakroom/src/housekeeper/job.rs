@@ -5,6 +5,7 @@ use cloakroom_core::Stamp;
 use futures_util::FutureExt as _;
 use jiff::tz::TimeZone;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use super::pass;
 use super::{Job, Report, Schedule};
@@ -54,7 +55,8 @@ impl JobState {
     pub(crate) async fn run(&self, inner: &Arc<Inner>) -> Report {
         let _turn = self.turn.lock().await;
         let at = inner.now();
-        let pass = pass::run(inner, self.job, at);
+        let span = tracing::debug_span!("housekeeper_pass", job = self.job.as_str());
+        let pass = pass::run(inner, self.job, at).instrument(span);
         let mut report = std::panic::AssertUnwindSafe(pass)
             .catch_unwind()
             .await

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use cloakroom_core::{SessionId, Timestamp};
+use tracing::Instrument as _;
 
 use crate::Error;
 use crate::cache::Found;
@@ -24,10 +25,12 @@ pub(super) async fn load(
     now: Timestamp,
 ) -> Result<(Found, bool), Error> {
     let reader = inner.reader(now);
+    let span = tracing::debug_span!("session_load", %id);
     let (answer, joined) = if inner.l1.is_on() {
-        inner.flights.load(id, read == Read::Fresh, reader).await
+        let load = inner.flights.load(id, read == Read::Fresh, reader);
+        load.instrument(span).await
     } else {
-        inner.flights.load_alone(id, reader).await
+        inner.flights.load_alone(id, reader).instrument(span).await
     };
     match answer {
         Ok(found) => Ok((found, joined)),

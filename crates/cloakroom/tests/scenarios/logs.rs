@@ -42,7 +42,11 @@ impl Subscriber for Logs {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.write(|line| span.record(line));
+        self.write(|line| {
+            line.0.push_str(span.metadata().name());
+            line.0.push(' ');
+            span.record(line);
+        });
         Id::from_u64(1)
     }
 
