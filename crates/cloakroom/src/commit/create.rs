@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use cloakroom_core::{CreateOutcome, Secret, SessionId, Stamp, Times, Token};
 
-use super::{Done, NowStored, Settled, Work, end, settle};
+use super::{Done, NowStored, Settled, Work, end, settle, tell};
 use crate::cache::{Seen, View};
-use crate::events::Event;
 use crate::inner::Inner;
 use crate::lifecycle::Plan;
 use crate::record::{Attributes, EndReason, Head, Snapshot};
@@ -62,7 +61,7 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
             seen,
         };
         let resident = inner.l1.admit(id, view.clone(), &secret, |_| true);
-        tell(inner, id, &log, &view.snapshot);
+        tell::created(inner, id, &log, &view.snapshot);
         return Ok(Done::Stored(NowStored {
             resident,
             snapshot: view.snapshot,
@@ -149,22 +148,4 @@ async fn store(
     };
     Snapshot::take_back(snapshot, record);
     Ok(stored)
-}
-
-fn tell(inner: &Inner, id: SessionId, log: &ChangeLog, snapshot: &Snapshot) {
-    tracing::debug!(%id, "session created");
-    inner.events.tell(|| Event::Created { id });
-    if let Some(owner) = &log.login {
-        inner.events.tell(|| Event::LoggedIn {
-            id,
-            owner: owner.clone(),
-        });
-    }
-    inner.events.tell(|| Event::Committed {
-        id,
-        added: snapshot.body.iter().map(|a| a.name.to_owned()).collect(),
-        replaced: Vec::new(),
-        removed: Vec::new(),
-        conflicts: 0,
-    });
 }

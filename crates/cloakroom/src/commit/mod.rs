@@ -5,6 +5,7 @@ mod defer;
 mod end;
 mod guard;
 mod save;
+mod tell;
 mod touch;
 
 use std::sync::Arc;

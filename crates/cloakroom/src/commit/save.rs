@@ -3,9 +3,8 @@ use std::time::Duration;
 
 use cloakroom_core::{SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
 
-use super::{Base, Done, NowStored, Settled, settle, touch};
+use super::{Base, Done, NowStored, Settled, settle, tell, touch};
 use crate::cache::{Resident, Seen, View};
-use crate::events::Event;
 use crate::inner::Inner;
 use crate::record::{Snapshot, Unreadable};
 use crate::session::ChangeLog;
@@ -75,7 +74,7 @@ async fn attempts(
         }
         match write(inner, resident, &current, &mut next, secret.as_ref(), now).await? {
             Written::Stored(view) => {
-                tell(inner, resident.id(), log, &current, &view.snapshot, attempt);
+                tell::saved(inner, resident.id(), log, &current, &view.snapshot, attempt);
                 return Ok(done(resident, view, next));
             }
             Written::Gone => return Ok(Done::Gone),
@@ -362,46 +361,4 @@ pub(super) async fn is_current(
 async fn pause(attempt: u32) {
     let most = 1 << (attempt - AT_ONCE + 1).min(5);
     tokio::time::sleep(Duration::from_millis(Stamp::first().nonce % most)).await;
-}
-
-fn tell(
-    inner: &Inner,
-    id: SessionId,
-    log: &ChangeLog,
-    before: &View,
-    after: &Snapshot,
-    conflicts: u32,
-) {
-    tracing::debug!(%id, conflicts, "session committed");
-    if !inner.events.is_heard() {
-        return;
-    }
-    if let Some(owner) = &log.login {
-        inner.events.tell(|| Event::LoggedIn {
-            id,
-            owner: owner.clone(),
-        });
-    } else if before.snapshot.head.digest != after.head.digest {
-        inner.events.tell(|| Event::Renewed { id });
-    }
-    let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
-    for new in after.body.iter() {
-        match before.snapshot.body.get(new.scope, new.name) {
-            None => added.push(new.name.to_owned()),
-            Some(json) if json != new.json => replaced.push(new.name.to_owned()),
-            Some(_) => {}
-        }
-    }
-    for old in before.snapshot.body.iter() {
-        if after.body.get(old.scope, old.name).is_none() {
-            removed.push(old.name.to_owned());
-        }
-    }
-    inner.events.tell(|| Event::Committed {
-        id,
-        added,
-        replaced,
-        removed,
-        conflicts,
-    });
 }
