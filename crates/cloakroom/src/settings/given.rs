@@ -93,8 +93,8 @@ impl Settings {
     /// let settings = Settings::from_env("CLOAKROOM_", vars)?;
     /// assert_eq!(settings.iter().collect::<Vec<_>>(), [("cache.entries", "500")]);
     ///
-    /// let all = Settings::from_env("CLOAKROOM_", std::env::vars())?;
-    /// # let _ = all;
+    /// let own = Settings::from_env("MY_APP_SESSION_", std::env::vars())?;
+    /// assert_eq!(own.iter().count(), 0);
     /// # Ok::<(), cloakroom::SettingsError>(())
     /// ```
     ///
