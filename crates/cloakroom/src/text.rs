@@ -39,13 +39,18 @@ const SIZE_UNITS: Units = &[
 /// assert!(parse_duration("30").unwrap_err().to_string().contains("no unit"));
 /// ```
 ///
+/// A bare `0` is zero, whatever its unit.
+///
 /// # Errors
 ///
-/// [`ParseTextError`] for a number without a unit, for any other text, and for more than
+/// [`ParseTextError`] for any other number without a unit, for any other text, and for more than
 /// 2⁶⁴ - 1 milliseconds. Its text says what is allowed.
 pub fn parse_duration(text: &str) -> Result<Duration, ParseTextError> {
     let given = || text.to_owned();
     let mut rest = text.trim();
+    if rest == "0" {
+        return Ok(Duration::ZERO);
+    }
     let mut units = DURATION_UNITS;
     let mut total = 0_u64;
     let malformed = || ParseTextError::Duration { given: given() };
@@ -289,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_number_without_a_unit_is_refused_with_an_example() {
-        for text in ["0", "30", "1.5", " 7 ", "1h30"] {
+        assert_eq!(parse_duration(" 0 "), Ok(Duration::ZERO));
+        for text in ["00", "30", "1.5", " 7 ", "1h30"] {
             let error = parse_duration(text).unwrap_err();
             assert!(matches!(error, ParseTextError::NoUnit { .. }), "{text}");
             assert!(error.to_string().contains("\"30m\""), "{error}");
