@@ -203,6 +203,14 @@ impl Resident {
         Some(exit)
     }
 
+    /// The login under which the changes that wait were recorded.
+    pub(crate) fn deferred_login(&self) -> Option<u32> {
+        self.held()
+            .deferred
+            .as_ref()
+            .map(|deferred| deferred.login_seq)
+    }
+
     /// The changes that wait, recorded under this login.
     pub(crate) fn deferred(&self, login_seq: u32) -> Option<ChangeLog> {
         if !self.has_deferred.load(Ordering::Acquire) {

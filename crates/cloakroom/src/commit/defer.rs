@@ -41,13 +41,13 @@ pub(super) async fn defer(
 
 /// Stores what was deferred. What cannot be stored is lost, which is an event and is counted.
 async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
-    if !resident.has_deferred() {
+    let Some(login_seq) = resident.deferred_login() else {
         return lost.ignore();
-    }
+    };
     let snapshot = resident.view().snapshot;
     let base = Base {
         resident: Arc::clone(resident),
-        login_seq: snapshot.head.login_seq,
+        login_seq,
         digest: snapshot.head.digest,
         has_token: false,
         foreign_node: false,
@@ -59,7 +59,11 @@ async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
             lost.disarm();
         }
         Ok(_) => lost.disarm(),
-        Err(error) => report(inner, Some(resident.id()), &error, super::When::Late),
+        // Only here: whoever stores them clears them in its turn, and what another request defers
+        // after that is not ours to drop.
+        Err(error) => {
+            report(inner, Some(resident.id()), &error, super::When::Late);
+            resident.clear_deferred();
+        }
     }
-    resident.clear_deferred();
 }
