@@ -16,8 +16,15 @@ const ATTEMPTS: u32 = 4;
 /// Stores a new session under an id and a secret of our own making; what the client presented is
 /// never adopted.
 pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, Error> {
+    // Before anything is ended or stored: a refusal leaves all as it was.
+    let log = match &inner.on_create {
+        Some(_) if work.plan == Plan::Create && !work.hooked => {
+            filled(inner, work.log.clone(), work.now).await?
+        }
+        _ => work.log.clone(),
+    };
     if let Some(old) = &work.replaces {
-        // First, so that of two logins that meet only one goes on.
+        // Before the create, so that of two logins that meet only one goes on.
         let view = old.resident.view();
         let ended = end(
             inner,
@@ -32,12 +39,6 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
         }
         work.replaces = None;
     }
-    let log = match &inner.on_create {
-        Some(_) if work.plan == Plan::Create && !work.hooked => {
-            filled(inner, work.log.clone(), work.now).await?
-        }
-        _ => work.log.clone(),
-    };
     for _ in 0..ATTEMPTS {
         let id = SessionId::generate(work.now);
         let secret = Secret::generate();
