@@ -600,3 +600,32 @@ async fn a_session_tells_when_it_was_made_used_and_ends() {
     assert_eq!(before, Timeout::After(60 * MIN));
     assert_eq!(after, Timeout::After(10 * MIN));
 }
+
+#[tokio::test]
+async fn a_refused_new_session_leaves_the_old_one_of_a_login_alive() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let refuse = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&refuse);
+    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+        .on_create(move |_| {
+            let refused = told.load(Ordering::Relaxed);
+            async move {
+                if refused {
+                    Err(Refusal::default())
+                } else {
+                    Ok(())
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    let login =
+        |name: &'static str| move |s: Session| async move { s.login(Owner::new(name).unwrap()) };
+    let client = Client::new();
+    client.visit(&layer, login("ada")).await.ok().unwrap();
+    let before = client.id();
+    refuse.store(true, Ordering::Relaxed);
+    assert_eq!(client.visit(&layer, login("bob")).await.status, 500);
+    assert_eq!(client.id(), before);
+    assert!(layer.manager().exists(before).await.unwrap());
+}
