@@ -251,11 +251,14 @@ async fn runtimes() {
 async fn wait() {
     let master = server();
     let replica = server();
-    let options = RedisOptions::parse(master.url()).unwrap();
-    let options = options
-        .wait_for_replicas(1, Duration::from_millis(500))
-        .unwrap();
-    let store = options.connect().await.unwrap();
+    let waiting = async |most| {
+        let options = RedisOptions::parse(master.url()).unwrap();
+        let options = options.wait_for_replicas(1, most).unwrap();
+        // The operation as a whole must outlast the wait.
+        let options = options.command_timeout(most + Duration::from_secs(5));
+        options.connect().await.unwrap()
+    };
+    let store = waiting(Duration::from_millis(100)).await;
     let (id, first) = (new_id(), record());
     let error = store.create(id, &first).await.unwrap_err();
     assert!(
@@ -272,6 +275,8 @@ async fn wait() {
     admin
         .run::<()>(&format!("REPLICAOF 127.0.0.1 {}", master.port()))
         .await;
+    // Answered as soon as it is confirmed; a busy machine may take its time over that.
+    let store = waiting(Duration::from_secs(10)).await;
     let second = next(&first);
     let saved = heals(|| store.save(id, &second, first.stamp));
     // An attempt that was not confirmed is stored all the same: its stamp is met as a conflict.
