@@ -33,6 +33,6 @@ pub use crate::owner::{InvalidOwner, Owner};
 pub use crate::record::{Record, State, Times};
 pub use crate::secret::{Digest, Secret};
 pub use crate::stamp::Stamp;
-pub use crate::store::{Due, Page, SessionStore};
+pub use crate::store::{Due, ImmediateStore, Page, SessionStore};
 pub use crate::time::Timestamp;
 pub use crate::token::{MalformedToken, Token, TokenText};

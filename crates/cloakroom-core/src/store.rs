@@ -134,4 +134,21 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// May be called outside a runtime; the store then starts its work with the first use.
     fn changes(&self) -> Option<ChangeFeed>;
+
+    /// For a store in this process that neither waits nor fails: its writes as plain calls, which
+    /// spare the session layer a future for each commit. Default: `None`, and `create` and `save`
+    /// are used. Whether there is one may be another answer each time.
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        None
+    }
+}
+
+/// Writes that are done when the call returns; see [`SessionStore::immediate`]. Each does what its
+/// namesake of [`SessionStore`] does.
+pub trait ImmediateStore: Send + Sync {
+    /// Stores a new row, as [`SessionStore::create`].
+    fn create_now(&self, id: SessionId, record: &Record) -> CreateOutcome;
+
+    /// Replaces the live row whose stamp is `expected`, as [`SessionStore::save`].
+    fn save_now(&self, id: SessionId, record: &Record, expected: Stamp) -> SaveOutcome;
 }

@@ -2,8 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::{
-    Capabilities, Change, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Reach, Record,
-    SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
+    Capabilities, Change, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Reach,
+    Record, SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
@@ -93,22 +93,45 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-impl SessionStore for MemoryStore {
-    async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
+impl ImmediateStore for MemoryStore {
+    fn create_now(&self, id: SessionId, record: &Record) -> CreateOutcome {
         let store = &*self.0;
         // Built before the lock is taken: an id that exists is the rare case.
         let row = Box::new(Row::new(record));
         match store.rows.entry(id) {
-            Entry::Occupied(entry) => Ok(CreateOutcome::Exists(entry.get().stamp())),
+            Entry::Occupied(entry) => CreateOutcome::Exists(entry.get().stamp()),
             Entry::Vacant(entry) => {
                 let mut row = entry.insert(row);
                 store.owners.note(id, None, record.owner.as_ref());
                 store.due.note(id, &mut row);
                 let stamp = record.stamp;
                 store.feeds.tell(Change::Saved { id, stamp });
-                Ok(CreateOutcome::Created)
+                CreateOutcome::Created
             }
         }
+    }
+
+    fn save_now(&self, id: SessionId, record: &Record, expected: Stamp) -> SaveOutcome {
+        let store = &*self.0;
+        let Some(mut row) = store.rows.get_mut(&id) else {
+            return SaveOutcome::Gone;
+        };
+        if !row.is_live() {
+            return SaveOutcome::Ended(row.record());
+        }
+        if row.stamp() != expected {
+            return SaveOutcome::Conflict(row.record());
+        }
+        store.replace(id, &mut row, record);
+        let stamp = record.stamp;
+        store.feeds.tell(Change::Saved { id, stamp });
+        SaveOutcome::Saved
+    }
+}
+
+impl SessionStore for MemoryStore {
+    async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
+        Ok(self.create_now(id, record))
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
@@ -129,20 +152,7 @@ impl SessionStore for MemoryStore {
         record: &Record,
         expected: Stamp,
     ) -> Result<SaveOutcome, StoreError> {
-        let store = &*self.0;
-        let Some(mut row) = store.rows.get_mut(&id) else {
-            return Ok(SaveOutcome::Gone);
-        };
-        if !row.is_live() {
-            return Ok(SaveOutcome::Ended(row.record()));
-        }
-        if row.stamp() != expected {
-            return Ok(SaveOutcome::Conflict(row.record()));
-        }
-        store.replace(id, &mut row, record);
-        let stamp = record.stamp;
-        store.feeds.tell(Change::Saved { id, stamp });
-        Ok(SaveOutcome::Saved)
+        Ok(self.save_now(id, record, expected))
     }
 
     async fn touch(
@@ -231,6 +241,10 @@ impl SessionStore for MemoryStore {
 
     fn changes(&self) -> Option<ChangeFeed> {
         Some(self.0.feeds.subscribe())
+    }
+
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        Some(self)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `save` is atomic: it replaces exactly the stamp `expected`, or changes nothing.
 
-use cloakroom_core::{Record, SaveOutcome, SessionStore, State, Times};
+use cloakroom_core::{CreateOutcome, Record, SaveOutcome, SessionStore, State, Times};
 
 use crate::case::{Case, case};
 use crate::sample::{
@@ -19,6 +19,7 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
         case!(each_save_makes_the_one_before_stale),
         case!(save_of_an_ended_row_brings_the_tombstone_and_changes_nothing),
         case!(save_of_an_ended_row_fails_with_the_tombstones_own_stamp),
+        case!(plain_calls_do_what_the_futures_do),
     ]
 }
 
@@ -160,4 +161,30 @@ async fn save_of_an_ended_row_fails_with_the_tombstones_own_stamp<S: SessionStor
     let outcome = save(store, id, &successor(&record), tombstone.stamp).await;
     assert_eq!(outcome, SaveOutcome::Ended(tombstone.clone()));
     assert_eq!(load(store, id).await, Some(tombstone));
+}
+
+/// The writes of [`SessionStore::immediate`], where a store has them, answer and store what `create`
+/// and `save` would.
+async fn plain_calls_do_what_the_futures_do<S: SessionStore>(store: &S) {
+    let first = owned(&owner("ada"));
+    let id = put(store, &first).await;
+    let second = successor(&first);
+    let ended = put(store, &first).await;
+    let grave = tombstone(&first);
+    end(store, ended, Some(&grave)).await;
+    let fresh = crate::sample::new_id();
+    if let Some(now) = store.immediate() {
+        assert_eq!(now.create_now(id, &second), CreateOutcome::Exists(first.stamp));
+        assert_eq!(now.create_now(fresh, &first), CreateOutcome::Created);
+        assert_eq!(now.save_now(id, &second, first.stamp), SaveOutcome::Saved);
+        let third = successor(&second);
+        let refused = now.save_now(id, &third, first.stamp);
+        assert_eq!(refused, SaveOutcome::Conflict(second.clone()));
+        let refused = now.save_now(ended, &second, first.stamp);
+        assert_eq!(refused, SaveOutcome::Ended(grave));
+        let refused = now.save_now(crate::sample::new_id(), &second, first.stamp);
+        assert_eq!(refused, SaveOutcome::Gone);
+        assert_eq!(load(store, id).await, Some(second));
+        assert_eq!(load(store, fresh).await, Some(first));
+    }
 }

@@ -220,6 +220,11 @@ impl Faults {
         plan
     }
 
+    /// Whether the next call of this operation meets nothing.
+    pub(super) fn spares(&self, op: Op) -> bool {
+        self.script().rules.iter().all(|rule| rule.op != op)
+    }
+
     pub(super) fn capabilities(&self) -> Option<Capabilities> {
         self.script().capabilities
     }

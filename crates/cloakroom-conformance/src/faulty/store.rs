@@ -1,5 +1,5 @@
 use cloakroom_core::{
-    Capabilities, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Record, SaveOutcome,
+    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record, SaveOutcome,
     SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 
@@ -147,6 +147,33 @@ impl<S: SessionStore> SessionStore for FaultyStore<S> {
 
     fn changes(&self) -> Option<ChangeFeed> {
         self.faults.feed().or_else(|| self.inner.changes())
+    }
+
+    /// That of the store inside, as long as no fault waits for a write.
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        let writes = [Op::Create, Op::Save];
+        let is_spared = writes.into_iter().all(|op| self.faults.spares(op));
+        self.inner.immediate().filter(|_| is_spared)?;
+        Some(self)
+    }
+}
+
+impl<S: SessionStore> FaultyStore<S> {
+    fn immediate_inner(&self, op: Op) -> &dyn ImmediateStore {
+        self.faults.plan(op);
+        self.inner
+            .immediate()
+            .expect("only a store that never waits is handed out")
+    }
+}
+
+impl<S: SessionStore> ImmediateStore for FaultyStore<S> {
+    fn create_now(&self, id: SessionId, record: &Record) -> CreateOutcome {
+        self.immediate_inner(Op::Create).create_now(id, record)
+    }
+
+    fn save_now(&self, id: SessionId, record: &Record, expected: Stamp) -> SaveOutcome {
+        self.immediate_inner(Op::Save).save_now(id, record, expected)
     }
 }
 
