@@ -264,8 +264,8 @@ pub(crate) struct TimePolicy {
     pub(crate) retention: Duration,
 }
 
-/// The greatest default touch interval.
-const MAX_TOUCH_INTERVAL: Duration = Duration::from_mins(5);
+/// The greatest default touch interval, in milliseconds.
+const MAX_TOUCH_INTERVAL: u64 = 5 * 60 * 1_000;
 
 impl TimePolicy {
     /// The idle timeout of a session: its own, or the layer's.
@@ -275,12 +275,19 @@ impl TimePolicy {
 
     /// The longest time between a use and the touch that records it, before the spread.
     pub(crate) fn touch_interval_of(&self, head: &Head) -> Duration {
-        // In milliseconds: every request asks, and a division of durations costs ten times as much.
+        Duration::from_millis(self.touch_millis_of(head))
+    }
+
+    // From here on in milliseconds: every request asks, and durations have 128 bits.
+    fn touch_millis_of(&self, head: &Head) -> u64 {
         let by_default = |idle: Timeout| match idle.duration() {
-            Some(idle) => Duration::from_millis(millis(idle) / 12).min(MAX_TOUCH_INTERVAL),
+            Some(idle) => (millis(idle) / 12).min(MAX_TOUCH_INTERVAL),
             None => MAX_TOUCH_INTERVAL,
         };
-        let layers = self.touch_interval.unwrap_or_else(|| by_default(self.idle));
+        let layers = match self.touch_interval {
+            Some(interval) => millis(interval),
+            None => by_default(self.idle),
+        };
         match head.idle() {
             Some(own) => layers.min(by_default(own)),
             None => layers,
@@ -290,11 +297,14 @@ impl TimePolicy {
     /// The deadline after a use at `now`: use + idle timeout + touch interval, capped by the
     /// absolute deadline.
     pub(crate) fn deadline(&self, head: &Head, now: Timestamp) -> Option<Timestamp> {
-        self.deadline_with(head, now, self.touch_interval_of(head))
+        self.deadline_with(head, now, self.touch_millis_of(head))
     }
 
-    fn deadline_with(&self, head: &Head, now: Timestamp, interval: Duration) -> Option<Timestamp> {
-        let idle = self.idle_of(head).map(|idle| now + idle + interval);
+    fn deadline_with(&self, head: &Head, now: Timestamp, interval: u64) -> Option<Timestamp> {
+        let idle = self.idle_of(head).map(|idle| {
+            let lasts = millis(idle).saturating_add(interval);
+            Timestamp::from_millis(now.as_millis().saturating_add(lasts))
+        });
         let absolute = self.absolute_deadline(head);
         match (idle, absolute) {
             (Some(idle), Some(absolute)) => Some(idle.min(absolute)),
@@ -327,7 +337,7 @@ impl TimePolicy {
     ) -> bool {
         // A use recorded in the future (a clock that was stepped back) counts as now.
         let used_at = stored.used_at.min(now);
-        let interval = self.touch_interval_of(head);
+        let interval = self.touch_millis_of(head);
         // A setting has changed since: by the stored deadline a session in steady use would end.
         let is_early = stored.deadline.is_some_and(|stored| {
             self.deadline_with(head, used_at, interval)
@@ -336,13 +346,9 @@ impl TimePolicy {
         if is_early || self.idle_of(head).is_none() {
             return is_early;
         }
-        let unused = now.since(used_at);
-        if unused >= interval {
-            return true;
-        }
-        let interval = millis(interval);
+        let unused = now.as_millis() - used_at.as_millis();
         let tenth = (interval / 10).saturating_mul(u64::from(spread)) / 255;
-        millis(unused) >= interval - tenth
+        unused >= interval - tenth
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cloakroom_core::{
-    Capabilities, ChangeFeed, CreateOutcome, Due, Owner, Page, Peek, Record, SaveOutcome,
+    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record, SaveOutcome,
     SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 use tokio::time::Sleep;
@@ -25,6 +25,7 @@ trait DynStore: Send + Sync {
     fn owned_by<'a>(&'a self, owner: &'a Owner, page: Page) -> Answer<'a, Vec<SessionId>>;
     fn capabilities(&self) -> Capabilities;
     fn changes(&self) -> Option<ChangeFeed>;
+    fn immediate(&self) -> Option<&dyn ImmediateStore>;
 }
 
 impl<S: SessionStore> DynStore for S {
@@ -61,6 +62,9 @@ impl<S: SessionStore> DynStore for S {
     fn changes(&self) -> Option<ChangeFeed> {
         SessionStore::changes(self)
     }
+    fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        SessionStore::immediate(self)
+    }
 }
 
 /// A store without its type, each of whose answers comes within a time limit or is `Unavailable`.
@@ -83,6 +87,11 @@ impl Store {
 
     pub(crate) fn changes(&self) -> Option<ChangeFeed> {
         self.inner.changes()
+    }
+
+    /// Its writes as plain calls, if it is a store that never waits.
+    pub(crate) fn immediate(&self) -> Option<&dyn ImmediateStore> {
+        self.inner.immediate()
     }
 
     fn within<'a, T>(&self, answer: Answer<'a, T>) -> Within<'a, T> {

@@ -8,7 +8,8 @@ use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
-use crate::commit::{Guarded, When, has_work, late};
+use crate::cache::InUse;
+use crate::commit::{Guarded, When, at_once, has_work, late};
 use crate::config::Eviction;
 use crate::inner::Inner;
 use crate::session::{Cell, Outgoing, Phase, State};
@@ -99,14 +100,14 @@ where
                 cell.enter(Phase::Sealed);
             }
             let now = cell.inner.now();
-            if has_work(cell, now) {
-                let commit = Guarded::new(Arc::clone(cell), When::Head, now);
-                *this.ready = Some(Ready { response, commit });
-            } else {
-                let response = release(cell, response, now);
+            let done = release(cell, &mut response, now, has_work)
+                || (at_once(cell, now) && release(cell, &mut response, now, nothing_more));
+            if done {
                 *this.cell = None;
                 return Poll::Ready(Ok(response));
             }
+            let commit = Guarded::new(Arc::clone(cell), When::Head, now);
+            *this.ready = Some(Ready { response, commit });
         }
         let Some(waiting) = this.ready.as_mut() else {
             return Poll::Pending;
@@ -115,12 +116,13 @@ where
         let (Some(waiting), Some(cell)) = (this.ready.take(), this.cell.take()) else {
             return Poll::Pending;
         };
-        let response = match committed {
+        let mut response = match committed {
             Ok(()) => waiting.response,
             Err(error) => replaced(&cell, &error),
         };
         let now = cell.inner.now();
-        Poll::Ready(Ok(release(&cell, response, now)))
+        release(&cell, &mut response, now, nothing_more);
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -132,9 +134,13 @@ fn give_up(cell: Arc<Cell>, committing: bool) {
         cell.enter(Phase::Released);
     }
     // A handle may outlive the request; the use does not.
-    end_use(&cell, cell.inner.now());
-    let destroyed = |state: &State| state.destroy.is_some();
-    let destroyed = cell.lock().as_ref().is_some_and(destroyed);
+    let (in_use, destroyed) = match &mut *cell.lock() {
+        Some(state) => (state.take_use(), state.destroy.is_some()),
+        None => (None, false),
+    };
+    if let Some(in_use) = in_use {
+        leave(&cell.inner, in_use, cell.inner.now());
+    }
     if destroyed && !committing {
         late(cell);
     }
@@ -158,14 +164,23 @@ fn replaced<B: Default>(cell: &Cell, error: &Error) -> Response<B> {
     response
 }
 
-/// The last step: the head says what has become of the session, and the use ends.
-fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Response<B> {
+/// The last step: the head says what has become of the session, and the use ends. Unless there is
+/// work left to do first; whether it was done.
+fn release<B>(
+    cell: &Cell,
+    response: &mut Response<B>,
+    now: Timestamp,
+    has_work: fn(&Cell, &State, Timestamp) -> bool,
+) -> bool {
     let inner = &cell.inner;
-    {
+    let in_use = {
         let mut state = cell.lock();
         let Some(state) = &mut *state else {
-            return response;
+            return true;
         };
+        if has_work(cell, state, now) {
+            return false;
+        }
         let current = current(inner, state);
         let outgoing = match &state.outgoing {
             Outgoing::Set(_) if current.is_none() => &Outgoing::Nothing,
@@ -182,24 +197,25 @@ fn release<B>(cell: &Cell, mut response: Response<B>, now: Timestamp) -> Respons
             let outcome = HeaderValue::from_static(state.presented.as_str());
             response.headers_mut().insert(name.clone(), outcome);
         }
-    }
+        state.take_use()
+    };
     if cell.phase() != Phase::RolledBack {
         cell.enter(Phase::Released);
     }
-    end_use(cell, now);
-    response
+    if let Some(in_use) = in_use {
+        leave(inner, in_use, now);
+    }
+    true
 }
 
-/// Ends the use of the session, if it was in use; with the last one it may leave L1.
-fn end_use(cell: &Cell, now: Timestamp) {
-    let inner = &cell.inner;
-    let in_use = {
-        let mut state = cell.lock();
-        let stored = state.as_mut().and_then(|state| state.stored.as_mut());
-        stored.and_then(|stored| stored.in_use.take().map(|use_| (use_, stored.id())))
-    };
-    if let Some((in_use, id)) = in_use
-        && in_use.leave(now)
+/// What a clone of the handle has changed since its commit is committed late.
+fn nothing_more(_: &Cell, _: &State, _: Timestamp) -> bool {
+    false
+}
+
+/// Ends the use of a session; with the last one it may leave L1.
+fn leave(inner: &Inner, in_use: InUse, now: Timestamp) {
+    if let Some(id) = in_use.leave(now)
         && inner.config.cache.eviction == Eviction::OnExit
     {
         inner.l1.evict(id);

@@ -84,6 +84,11 @@ impl Inner {
         self.config.times.idle == crate::Timeout::Disabled
     }
 
+    /// Whether a request without a session is given one though it asks for nothing.
+    pub(crate) fn makes_eager(&self) -> bool {
+        self.config.eager || self.config.save_on_create
+    }
+
     pub(crate) fn is_scoped(&self) -> bool {
         self.scoped.load(Ordering::Relaxed)
     }
@@ -113,12 +118,17 @@ impl Inner {
     /// timer either counts it in its round or is woken.
     pub(crate) fn use_session(&self, resident: &Arc<Resident>, head: &Head) -> InUse {
         let in_use = InUse::new(resident);
+        self.watch(head);
+        in_use
+    }
+
+    /// A session in use has this idle timeout: the keep-alive timer must come round in time.
+    pub(crate) fn watch(&self, head: &Head) {
         if let Some(idle) = self.config.times.idle_of(head)
             && self.shortest_idle.see(idle)
         {
             self.housekeeper.wake_keeper();
         }
-        in_use
     }
 
     /// Runs the housekeeper if it does not run: one atomic load as a rule.

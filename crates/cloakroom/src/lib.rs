@@ -63,7 +63,7 @@ mod transport;
 
 pub use cloakroom_core::{
     Capabilities, Change, ChangeFeed, ChangeSender, Clock, CreateOutcome, Digest, Due, Expiry,
-    FeedGone, InvalidOwner, MalformedToken, Owner, Page, ParseSessionIdError, Peek, Reach, Record,
+    FeedGone, ImmediateStore, InvalidOwner, MalformedToken, Owner, Page, ParseSessionIdError, Peek, Reach, Record,
     SaveOutcome, Secret, SessionId, SessionStore, SoleFlag, Stamp, State, StoreError,
     StoreErrorKind, SystemClock, Times, Timestamp, Token, TokenText, TouchOutcome,
 };

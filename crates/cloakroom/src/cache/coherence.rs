@@ -73,6 +73,12 @@ impl Coherent {
         !matches!(self.mode, Coherence::Verify)
     }
 
+    /// Whether the store has granted this manager to be alone: it is told of no change then.
+    pub(crate) fn is_sole(&self) -> bool {
+        let granted = self.sole.as_ref().is_some_and(SoleFlag::get);
+        granted && !self.forfeited.load(Ordering::Acquire)
+    }
+
     /// Whether a copy may be used without asking the store.
     pub(crate) fn is_current(&self, seen: Seen, now: Timestamp) -> bool {
         if seen.stale {
@@ -80,10 +86,7 @@ impl Coherent {
         }
         let pushed = || self.live.load(Ordering::Acquire) && seen.epoch == self.epoch();
         match self.mode {
-            Coherence::Exclusive => {
-                let sole = self.sole.as_ref().is_some_and(SoleFlag::get);
-                (sole && !self.forfeited.load(Ordering::Acquire)) || pushed()
-            }
+            Coherence::Exclusive => self.is_sole() || pushed(),
             Coherence::Push => pushed(),
             Coherence::Verify => false,
             // A `verified_at` in the future (a clock that was stepped back) proves nothing.

@@ -150,9 +150,10 @@ impl Resident {
         }
     }
 
-    /// Takes what the store was seen to hold.
-    pub(crate) fn install(&self, view: View, secret: Option<&Secret>) {
+    /// Takes what the store was seen to hold; whether its size is another now.
+    pub(crate) fn install(&self, view: View, secret: Option<&Secret>) -> bool {
         let mut held = self.held();
+        let has_other_size = held.snapshot.body.len() != view.snapshot.body.len();
         match secret {
             Some(secret) => held.secret = Some(secret.clone()),
             None if held.snapshot.head.digest != view.snapshot.head.digest => held.secret = None,
@@ -162,10 +163,13 @@ impl Resident {
         if let Some(deferred) = &mut held.deferred {
             deferred.show_on(&view.snapshot);
         }
-        held.snapshot = view.snapshot;
+        // Dropped when the lock is free.
+        let _old = std::mem::replace(&mut held.snapshot, view.snapshot);
         held.times = view.times;
         held.seen = view.seen;
         held.announced = 0;
+        drop(held);
+        has_other_size
     }
 
     /// The store still holds `stamp`: the copy is current as of `seen`.
@@ -349,13 +353,11 @@ impl InUse {
         Self(Some(Arc::clone(resident)))
     }
 
-    /// Ends the use at `now`; whether it was the last one.
-    pub(crate) fn leave(mut self, now: Timestamp) -> bool {
-        let Some(resident) = self.0.take() else {
-            return false;
-        };
+    /// Ends the use at `now`; the session's id if it was the last one.
+    pub(crate) fn leave(mut self, now: Timestamp) -> Option<SessionId> {
+        let resident = self.0.take()?;
         resident.left_at.store(now.as_millis(), Ordering::Relaxed);
-        resident.exit()
+        resident.exit().then(|| resident.id())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Performs what the end of a request means for its session. The only writer: store first, then L1.
 
+mod at_once;
 mod create;
 mod defer;
 mod end;
@@ -14,13 +15,14 @@ use cloakroom_core::{
     Digest, Stamp, State as RecordState, StoreError, StoreErrorKind, Times, Timestamp, Token,
 };
 
-use crate::cache::Resident;
+use crate::cache::{InUse, Resident};
 use crate::inner::Inner;
 use crate::lifecycle::{Facts, Plan, plan};
 use crate::record::{EndReason, Snapshot};
 use crate::session::{Cell, ChangeLog, Outgoing, Phase, SharedLog, State, Stored};
 use crate::{CommitAt, Error, ErrorKind, Origin};
 
+pub(crate) use self::at_once::at_once;
 pub(crate) use self::end::{end, end_record};
 pub(crate) use self::guard::{Guarded, late};
 pub(crate) use self::touch::touch;
@@ -92,16 +94,15 @@ pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
         cell.read(|_| ())?;
     }
     let now = cell.inner.now();
+    if at_once(cell, now) {
+        return Ok(());
+    }
     Guarded::new(Arc::clone(cell), When::Explicit, now).await
 }
 
 /// Whether the end of this request has anything to do; decides without any I/O.
-pub(crate) fn has_work(cell: &Cell, now: Timestamp) -> bool {
+pub(crate) fn has_work(cell: &Cell, state: &State, now: Timestamp) -> bool {
     let rolled_back = cell.phase() == Phase::RolledBack;
-    let mut state = cell.lock();
-    let Some(state) = &mut *state else {
-        return false;
-    };
     // A commit of the handler that it did not wait for: the head does, for what comes of it.
     state.pending.is_some()
         || decide(&cell.inner, state, When::Head, rolled_back, now) != Plan::Nothing
@@ -294,31 +295,45 @@ fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Resu
         resend,
         refused,
     } = now;
-    let mut kept = state.stored.take();
-    // What the handle knows stays what it was, unless this commit has replaced it: a renewal of
-    // somebody else, over which the changes were replayed, does not become ours.
     let is_new = token.is_some();
-    let (digest, token) = match (token, &mut kept) {
-        (None, Some(kept)) => (kept.digest, kept.token.take()),
-        (token, _) => (snapshot.head.digest, token),
-    };
     // Once the head is released, or the client has gone, nothing would end the use.
-    let in_use = using.then(|| inner.use_session(&resident, &snapshot.head));
-    if let Some(token) = token.as_ref().filter(|_| is_new || resend) {
-        state.outgoing = Outgoing::Set(token.clone());
+    let in_use = |in_use: Option<InUse>| {
+        inner.watch(&snapshot.head);
+        using.then(|| in_use.unwrap_or_else(|| InUse::new(&resident)))
+    };
+    let mut same = state.stored.as_mut();
+    same = same.filter(|kept| Arc::ptr_eq(&kept.resident, &resident));
+    let known = if let Some(kept) = same {
+        kept.in_use = in_use(kept.in_use.take());
+        kept.login_seq = snapshot.head.login_seq;
+        // What the handle knows stays what it was, unless this commit has replaced it: a renewal
+        // of somebody else, over which the changes were replayed, does not become ours.
+        if let Some(token) = token {
+            kept.digest = snapshot.head.digest;
+            kept.token = Some(token);
+        }
+        kept.snapshot = snapshot;
+        kept.times = times;
+        kept
+    } else {
+        state.last_id = Some(resident.id());
+        state.stored.insert(Stored {
+            in_use: in_use(None),
+            login_seq: snapshot.head.login_seq,
+            digest: snapshot.head.digest,
+            token,
+            resident,
+            snapshot,
+            times,
+        })
+    };
+    if is_new || resend {
+        if let Some(token) = &known.token {
+            state.outgoing = Outgoing::Set(token.clone());
+        }
     }
     state.foreign_node = false;
     state.eager = false;
-    state.last_id = Some(resident.id());
-    state.stored = Some(Stored {
-        in_use,
-        login_seq: snapshot.head.login_seq,
-        digest,
-        token,
-        resident,
-        snapshot,
-        times,
-    });
     refused.map_or(Ok(()), Err)
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
+use cloakroom_core::{Record, SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
 
 use super::{Base, Done, NowStored, Settled, settle, tell, touch};
 use crate::cache::{Resident, Seen, View};
@@ -74,7 +74,8 @@ async fn attempts(
         }
         match write(inner, resident, &current, &mut next, secret.as_ref(), now).await? {
             Written::Stored(view) => {
-                tell::saved(inner, resident.id(), log, &current, &view.snapshot, attempt);
+                let id = resident.id();
+                tell::saved(inner, id, log, &current.snapshot, &view.snapshot, attempt);
                 return Ok(done(resident, view, next));
             }
             Written::Gone => return Ok(Done::Gone),
@@ -117,9 +118,9 @@ pub(super) async fn turn<'a>(
 }
 
 /// The record that a commit wants to store.
-struct Next {
-    snapshot: Arc<Snapshot>,
-    times: cloakroom_core::Times,
+pub(super) struct Next {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) times: cloakroom_core::Times,
     /// The new token that the client must be told.
     token: Option<Token>,
     /// It is to be told the one that it has once more.
@@ -130,7 +131,12 @@ struct Next {
 }
 
 impl Next {
-    fn new(
+    /// Whether it only stores other attributes: the client is told nothing.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.is_same && self.token.is_none() && !self.resend && self.refused.is_none()
+    }
+
+    pub(super) fn new(
         inner: &Inner,
         base: &Base,
         log: &ChangeLog,
@@ -201,9 +207,11 @@ impl Next {
 
 /// A cookie with a Max-Age is sent again one touch interval after it was last sent.
 fn cookie_is_due(inner: &Inner, base: &Base, current: &View, now: Timestamp) -> bool {
+    if inner.transports.refresh() != Refresh::WithUse {
+        return false;
+    }
     let sent_at = base.resident.sent_at().min(now);
-    inner.transports.refresh() == Refresh::WithUse
-        && now.since(sent_at) >= inner.config.times.touch_interval_of(&current.snapshot.head)
+    now.since(sent_at) >= inner.config.times.touch_interval_of(&current.snapshot.head)
 }
 
 /// Nothing was to be written: the use may be worth a touch.
@@ -245,10 +253,7 @@ async fn write(
 ) -> Result<Written, Error> {
     let id = resident.id();
     let stamp = next.snapshot.stamp;
-    let generation = inner.generations.of(id);
-    let epoch = inner.coherent.epoch();
-    // Our own write comes back as a notice: it is no news.
-    resident.announce(stamp);
+    let Sent { generation, epoch } = Sent::announced(inner, resident, stamp);
     let record = Snapshot::lend(&mut next.snapshot, next.times);
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
     let stored = match outcome {
@@ -269,29 +274,63 @@ async fn write(
         inner.forget(id);
         return Ok(Written::Gone);
     }
+    let secret = secret.filter(|_| next.token.is_some());
+    let sent = Sent { generation, epoch };
+    Ok(Written::Stored(keep(inner, resident, next, record, sent, secret, now)))
+}
+
+/// What was known of the session's notices when a write was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) generation: u64,
+    pub(super) epoch: u64,
+}
+
+impl Sent {
+    /// Looks, and lets the notice of this write, which comes back, be no news.
+    pub(super) fn announced(inner: &Inner, resident: &Resident, stamp: Stamp) -> Self {
+        let generation = inner.generations.of(resident.id());
+        let epoch = inner.coherent.epoch();
+        if !inner.coherent.is_sole() {
+            resident.announce(stamp);
+        }
+        Self { generation, epoch }
+    }
+}
+
+/// L1 takes over what the store has taken.
+pub(super) fn keep(
+    inner: &Inner,
+    resident: &Arc<Resident>,
+    next: &mut Next,
+    record: Record,
+    sent: Sent,
+    secret: Option<&Secret>,
+    now: Timestamp,
+) -> View {
+    let id = resident.id();
     inner.stats.saves.add();
     // A notice that came between is about somebody else's write, later than ours.
-    let stale = inner.generations.of(id) != generation;
+    let stale = inner.generations.of(id) != sent.generation;
     inner.generations.raise(id);
     Snapshot::take_back(&mut next.snapshot, record);
     let view = View {
         snapshot: Arc::clone(&next.snapshot),
         times: next.times,
         seen: Seen {
-            epoch,
+            epoch: sent.epoch,
             at: now,
             stale,
         },
     };
-    resident.install(view.clone(), secret.filter(|_| next.token.is_some()));
-    if view.snapshot.body.len() != current.snapshot.body.len() {
+    if resident.install(view.clone(), secret) {
         inner.l1.weigh_again(resident);
     }
-    if inner.generations.of(id) != generation.wrapping_add(1) {
+    if inner.generations.of(id) != sent.generation.wrapping_add(1) {
         // Not only this write has raised it: a notice came between the look and the fill.
         resident.distrust();
     }
-    Ok(Written::Stored(view))
+    view
 }
 
 async fn settled(
@@ -306,7 +345,7 @@ async fn settled(
     ))
 }
 
-fn conflict(found: cloakroom_core::Record, seen: Seen) -> Result<View, Error> {
+fn conflict(found: Record, seen: Seen) -> Result<View, Error> {
     debug_assert_eq!(found.state, State::Live, "an ended row answers Ended");
     match Snapshot::decode(found) {
         Ok((snapshot, times)) => Ok(View {

@@ -2,7 +2,6 @@
 
 use cloakroom_core::SessionId;
 
-use crate::cache::View;
 use crate::events::Event;
 use crate::inner::Inner;
 use crate::record::Snapshot;
@@ -12,7 +11,7 @@ pub(super) fn saved(
     inner: &Inner,
     id: SessionId,
     log: &ChangeLog,
-    before: &View,
+    before: &Snapshot,
     after: &Snapshot,
     conflicts: u32,
 ) {
@@ -25,18 +24,18 @@ pub(super) fn saved(
             id,
             owner: owner.clone(),
         });
-    } else if before.snapshot.head.digest != after.head.digest {
+    } else if before.head.digest != after.head.digest {
         inner.events.tell(|| Event::Renewed { id });
     }
     let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for new in after.body.iter() {
-        match before.snapshot.body.get(new.scope, new.name) {
+        match before.body.get(new.scope, new.name) {
             None => added.push(new.name.to_owned()),
             Some(json) if json != new.json => replaced.push(new.name.to_owned()),
             Some(_) => {}
         }
     }
-    for old in before.snapshot.body.iter() {
+    for old in before.body.iter() {
         if after.body.get(old.scope, old.name).is_none() {
             removed.push(old.name.to_owned());
         }

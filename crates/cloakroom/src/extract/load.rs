@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use cloakroom_core::Timestamp;
 use http::request::Parts;
 
 use crate::commit::create_first;
 use crate::session::{Cell, Scope};
 use crate::slot::{Plain, ticket};
-use crate::{Error, ErrorKind, Presented, Session};
+use crate::transport::Candidates;
+use crate::{Error, ErrorKind, Presented, Session, resolve};
 
 impl Session {
     /// The session of a request: what the extractor does, for tower services without axum.
@@ -47,24 +49,29 @@ async fn load(cell: &Arc<Cell>, scope: &Scope, parts: &Parts) -> Result<Session,
     }
     if !cell.is_loaded() {
         let now = inner.now();
-        let mut loaded = crate::resolve::request(inner, &parts.headers, now)
-            .await
-            .inspect_err(|_| cell.refuse())?;
-        // Two extractors may have loaded at once: they share what was first.
-        let absent = loaded.stored.is_none() && loaded.presented != Presented::Superseded;
-        loaded.eager = absent && (inner.config.eager || inner.config.save_on_create);
-        let eager = loaded.eager;
-        let first = {
-            let mut state = cell.lock();
-            let first = state.is_none();
-            if first {
-                *state = Some(loaded);
-            }
-            first
-        };
-        if first && eager {
-            create_first(cell).await?;
+        let mut candidates = inner.transports.candidates(&parts.headers);
+        if !resolve::at_once(cell, &mut candidates, now) {
+            // Boxed, so that a handler's future does not carry what it rarely needs.
+            Box::pin(from_store(cell, candidates, now)).await?;
         }
     }
     Ok(Session::new(Arc::clone(cell), scope.clone()))
+}
+
+async fn from_store(
+    cell: &Arc<Cell>,
+    candidates: Candidates,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let inner = &cell.inner;
+    let mut loaded = resolve::request(inner, candidates, now)
+        .await
+        .inspect_err(|_| cell.refuse())?;
+    let absent = loaded.stored.is_none() && loaded.presented != Presented::Superseded;
+    loaded.eager = absent && inner.makes_eager();
+    let eager = loaded.eager;
+    if cell.put(|| loaded) && eager {
+        create_first(cell).await?;
+    }
+    Ok(())
 }

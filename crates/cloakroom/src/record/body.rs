@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::codec::{self, Malformed};
 use super::snapshot::Unreadable;
 
@@ -76,8 +78,44 @@ impl Attributes {
 
     pub(crate) fn get(&self, scope: &str, name: &str) -> Option<&[u8]> {
         self.raw()
-            .find(|raw| raw.is(scope, name))
+            .find(|raw| raw.is(scope, name.as_bytes()))
             .map(|raw| raw.json)
+    }
+
+    /// A copy in which `change` has decided about one attribute: what is before and after it is
+    /// copied as it stands. `room` is what it may need beyond its old place.
+    pub(crate) fn with<'a>(
+        &self,
+        scope: &str,
+        name: &[u8],
+        room: usize,
+        change: impl FnOnce(Option<&[u8]>) -> Option<Cow<'a, [u8]>>,
+    ) -> Self {
+        let mut out = AttributesBuilder(Vec::with_capacity(self.0.len() + room));
+        let mut rest = self.0.get(1..).unwrap_or_default();
+        loop {
+            let from = rest;
+            let Ok(kept) = RawAttribute::take(&mut rest) else {
+                out.0.extend_from_slice(&self.0);
+                if let Some(json) = change(None) {
+                    out.push(scope, name, &json);
+                }
+                return out.finish();
+            };
+            if kept.is(scope, name) {
+                let (before, _) = self.0.split_at(self.0.len() - from.len());
+                out.0.extend_from_slice(before);
+                if let Some(json) = change(Some(kept.json)) {
+                    out.push_changed(kept, &json);
+                }
+                out.0.extend_from_slice(rest);
+                return out.finish();
+            }
+        }
+    }
+
+    pub(crate) fn has(&self, scope: &str, name: &[u8]) -> bool {
+        self.raw().any(|raw| raw.is(scope, name))
     }
 }
 
@@ -87,14 +125,26 @@ pub(crate) struct RawAttribute<'a> {
     pub(crate) scope: &'a [u8],
     pub(crate) name: &'a [u8],
     pub(crate) json: &'a [u8],
+    /// All of it, with the lengths.
+    whole: &'a [u8],
+    /// How much of that is before the length of the JSON text.
+    key_len: usize,
 }
 
 impl<'a> RawAttribute<'a> {
     fn take(input: &mut &'a [u8]) -> Result<Self, Malformed> {
+        let start = *input;
+        let scope = codec::take_bytes(input)?;
+        let name = codec::take_bytes(input)?;
+        let key_len = start.len() - input.len();
+        let json = codec::take_bytes(input)?;
+        let (whole, _) = start.split_at(start.len() - input.len());
         Ok(Self {
-            scope: codec::take_bytes(input)?,
-            name: codec::take_bytes(input)?,
-            json: codec::take_bytes(input)?,
+            scope,
+            name,
+            json,
+            whole,
+            key_len,
         })
     }
 
@@ -107,8 +157,8 @@ impl<'a> RawAttribute<'a> {
         })
     }
 
-    pub(crate) fn is(&self, scope: &str, name: &str) -> bool {
-        self.name == name.as_bytes() && self.scope == scope.as_bytes()
+    pub(crate) fn is(&self, scope: &str, name: &[u8]) -> bool {
+        self.name == name && self.scope == scope.as_bytes()
     }
 }
 
@@ -123,18 +173,22 @@ impl AttributesBuilder {
         Self(out)
     }
 
-    pub(crate) fn push(&mut self, scope: &str, name: &str, json: &[u8]) {
-        self.push_raw(RawAttribute {
-            scope: scope.as_bytes(),
-            name: name.as_bytes(),
-            json,
-        });
+    pub(crate) fn push(&mut self, scope: &str, name: &[u8], json: &[u8]) {
+        codec::put_bytes(&mut self.0, scope.as_bytes());
+        codec::put_bytes(&mut self.0, name);
+        codec::put_bytes(&mut self.0, json);
     }
 
-    pub(crate) fn push_raw(&mut self, raw: RawAttribute<'_>) {
-        codec::put_bytes(&mut self.0, raw.scope);
-        codec::put_bytes(&mut self.0, raw.name);
-        codec::put_bytes(&mut self.0, raw.json);
+    /// An attribute as it was.
+    pub(crate) fn push_raw(&mut self, kept: RawAttribute<'_>) {
+        self.0.extend_from_slice(kept.whole);
+    }
+
+    /// An attribute with another value.
+    pub(crate) fn push_changed(&mut self, kept: RawAttribute<'_>, json: &[u8]) {
+        let (key, _) = kept.whole.split_at(kept.key_len);
+        self.0.extend_from_slice(key);
+        codec::put_bytes(&mut self.0, json);
     }
 
     pub(crate) fn finish(self) -> Attributes {
@@ -151,8 +205,8 @@ mod tests {
     #[test]
     fn scopes_do_not_see_each_other() {
         let mut builder = AttributesBuilder::with_capacity(0);
-        builder.push("", "a", b"1");
-        builder.push("admin", "a", b"2");
+        builder.push("", b"a", b"1");
+        builder.push("admin", b"a", b"2");
         let body = builder.finish();
         assert_eq!(body.get("", "a"), Some(&b"1"[..]));
         assert_eq!(body.get("admin", "a"), Some(&b"2"[..]));
@@ -175,7 +229,7 @@ mod tests {
         fn what_is_written_is_read(list in proptest::collection::vec((".{0,9}", ".{1,200}", "[0-9]{0,300}"), 0..8)) {
             let mut builder = AttributesBuilder::with_capacity(0);
             for (scope, name, json) in &list {
-                builder.push(scope, name, json.as_bytes());
+                builder.push(scope, name.as_bytes(), json.as_bytes());
             }
             let body = Attributes::decode(builder.finish().as_bytes().to_vec()).unwrap();
             let read: Vec<_> = body.iter().map(|a| (a.scope.to_owned(), a.name.to_owned(), String::from_utf8(a.json.to_vec()).unwrap())).collect();

@@ -10,6 +10,9 @@ use crate::Timeout;
 /// The format that this release writes; it also reads every lower one.
 const VERSION: u8 = 1;
 
+/// The bytes that every head begins with: version, digest, three times, the login's number.
+const FIXED: usize = 1 + 32 + 3 * 8 + 4;
+
 /// How many replaced secrets a record remembers.
 const REPLACED: usize = 4;
 
@@ -173,13 +176,15 @@ impl Head {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(80 + self.replaced().len() * 40);
-        out.push(VERSION);
-        out.extend_from_slice(self.digest.as_bytes());
-        out.extend_from_slice(&self.created_at.as_millis().to_le_bytes());
-        out.extend_from_slice(&self.absolute_from.as_millis().to_le_bytes());
-        out.extend_from_slice(&self.sent_at.as_millis().to_le_bytes());
-        out.extend_from_slice(&self.login_seq.to_le_bytes());
+        let Some(rare) = &self.rare else {
+            // No timeout, no replaced secrets, no node, not ended: a zero each.
+            let mut plain = [0; FIXED + 4];
+            self.encode_fixed(&mut plain);
+            return plain.to_vec();
+        };
+        let mut out = Vec::with_capacity(FIXED + 20 + rare.replaced.len() * 40);
+        out.resize(FIXED, 0);
+        self.encode_fixed(&mut out);
         match self.idle() {
             None | Some(Timeout::Disabled) => out.push(0),
             Some(Timeout::Never) => out.push(1),
@@ -202,6 +207,26 @@ impl Head {
             out.push(0);
         }
         out
+    }
+
+    /// Writes what every head has, into the first `FIXED` bytes.
+    fn encode_fixed(&self, out: &mut [u8]) {
+        let millis = [self.created_at, self.absolute_from, self.sent_at];
+        let [created_at, absolute_from, sent_at] = millis.map(|at| at.as_millis().to_le_bytes());
+        let parts: [&[u8]; 6] = [
+            &[VERSION],
+            self.digest.as_bytes(),
+            &created_at,
+            &absolute_from,
+            &sent_at,
+            &self.login_seq.to_le_bytes(),
+        ];
+        let mut rest = out;
+        for part in parts {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {

@@ -6,7 +6,7 @@ mod codec;
 mod head;
 mod snapshot;
 
-pub(crate) use self::body::{Attributes, AttributesBuilder, RawAttribute};
+pub(crate) use self::body::{Attributes, AttributesBuilder};
 pub use self::head::EndReason;
 pub(crate) use self::head::Head;
 pub(crate) use self::snapshot::{Snapshot, Unreadable};

@@ -6,18 +6,17 @@ use super::token::{Live, Resolution, resolve};
 use crate::config::TwoSessions;
 use crate::inner::Inner;
 use crate::session::{State, Stored};
-use crate::transport::Candidate;
+use crate::transport::{Candidate, Candidates};
 use crate::{Error, ErrorKind, Presented};
 
 /// Finds the session of a request among its candidates: transports in their order, and within one
 /// the first that is live.
 pub(crate) async fn request(
     inner: &Arc<Inner>,
-    headers: &http::HeaderMap,
+    mut candidates: Candidates,
     now: Timestamp,
 ) -> Result<State, Error> {
     let mut outcome = Presented::None;
-    let mut candidates = inner.transports.candidates(headers);
     while let Some(Candidate {
         token,
         foreign_node,

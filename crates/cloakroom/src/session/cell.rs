@@ -104,13 +104,17 @@ impl State {
     }
 
     pub(crate) fn live(stored: Stored, origin: Origin, now: Timestamp) -> Self {
-        let last_id = Some(stored.id());
         Self {
             origin,
+            last_id: Some(stored.id()),
             stored: Some(stored),
-            last_id,
             ..Self::absent(Presented::Active, now)
         }
+    }
+
+    /// The session is used by this request no more.
+    pub(crate) fn take_use(&mut self) -> Option<InUse> {
+        self.stored.as_mut()?.in_use.take()
     }
 
     /// A login as somebody else that is not committed never was: the session is the old one.
@@ -209,6 +213,17 @@ impl Cell {
 
     pub(crate) fn is_loaded(&self) -> bool {
         self.lock().is_some()
+    }
+
+    /// Takes what was found for the request. Two extractors may have asked at once: they share what
+    /// was first. Whether this was it.
+    pub(crate) fn put(&self, found: impl FnOnce() -> State) -> bool {
+        let mut state = self.lock();
+        let first = state.is_none();
+        if first {
+            *state = Some(found());
+        }
+        first
     }
 
     /// Looks at the state of a request that has asked.

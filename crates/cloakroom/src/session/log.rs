@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cloakroom_core::Owner;
 
-use crate::record::{Attributes, AttributesBuilder, RawAttribute, Snapshot};
+use super::name::Name;
+use crate::record::{Attributes, AttributesBuilder, Snapshot};
 use crate::{Error, Timeout};
 
 /// The name under which a layer's attributes stand in the shared record; `None` is the plain one.
@@ -37,7 +38,7 @@ enum Op {
 #[derive(Clone)]
 struct Entry {
     scope: Scope,
-    name: Box<str>,
+    name: Name,
     op: Op,
 }
 
@@ -107,6 +108,12 @@ impl ChangeLog {
     /// Whether the log changes attributes only.
     pub(crate) fn is_data_only(&self) -> bool {
         !self.renew && self.login.is_none() && self.idle.is_none()
+    }
+
+    /// The one entry of most logs.
+    fn only(&self) -> Option<&Entry> {
+        let is_only = self.more.is_empty() && self.cleared.is_empty();
+        self.first.as_ref().filter(|_| is_only)
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -203,6 +210,14 @@ impl ChangeLog {
         }
     }
 
+    /// Whether a replay over this snapshot runs no closure.
+    pub(crate) fn is_computed_from(&self, now: &Arc<Snapshot>) -> bool {
+        self.entries().all(|entry| match &entry.op {
+            Op::Update { over, .. } => over.as_ref().is_some_and(|over| Arc::ptr_eq(over, now)),
+            Op::Set(_) | Op::Remove => true,
+        })
+    }
+
     /// The size that the log can add at most, in encoded bytes.
     pub(crate) fn greatest_growth(&self) -> usize {
         self.entries().map(Entry::encoded_len).sum()
@@ -216,8 +231,10 @@ impl ChangeLog {
         for entry in later.first.into_iter().chain(later.more) {
             let Entry { scope, name, op } = entry;
             match op {
-                Op::Update { update, json, over } => self.update(&scope, &name, update, json, over),
-                op => self.put(&scope, &name, op),
+                Op::Update { update, json, over } => {
+                    self.update(&scope, name.as_str(), update, json, over);
+                },
+                op => self.put(&scope, name.as_str(), op),
             }
         }
         self.renew |= later.renew;
@@ -250,7 +267,7 @@ impl ChangeLog {
                 over: Some(over),
                 ..
             } if now.is_some_and(|now| Arc::ptr_eq(over, now)) => Some(Cow::Borrowed(json)),
-            Op::Update { update, .. } => match update(&entry.name, found) {
+            Op::Update { update, .. } => match update(entry.name.as_str(), found) {
                 Ok(json) => Some(Cow::Owned(json)),
                 Err(error) => {
                     refused = Some(error);
@@ -266,31 +283,38 @@ impl ChangeLog {
         base: &Attributes,
         mut run: impl FnMut(&'a Entry, Option<&[u8]>) -> Option<Cow<'a, [u8]>>,
     ) -> Attributes {
+        if let Some(only) = self.only() {
+            let (scope, name) = (only.scope.as_str(), only.name.as_bytes());
+            return base.with(scope, name, only.encoded_len(), |found| run(only, found));
+        }
         let mut out = AttributesBuilder::with_capacity(base.len() + self.greatest_growth());
         let is_cleared = |scope: &[u8]| {
             let mut cleared = self.cleared.iter();
             cleared.any(|cleared| cleared.as_str().as_bytes() == scope)
         };
+        // The first 64 entries that have met the attribute that they are about, a bit each.
+        let mut met = 0_u64;
         for kept in base.raw().filter(|kept| !is_cleared(kept.scope)) {
-            let mut entries = self.entries();
-            match entries.find(|entry| kept.is(entry.scope.as_str(), &entry.name)) {
+            let mut entries = self.entries().zip(0..);
+            match entries.find(|(entry, _)| kept.is(entry.scope.as_str(), entry.name.as_bytes())) {
                 None => out.push_raw(kept),
-                Some(entry) => {
+                Some((entry, n)) => {
+                    met |= 1_u64.checked_shl(n).unwrap_or(0);
                     if let Some(json) = run(entry, Some(kept.json)) {
-                        out.push_raw(RawAttribute {
-                            json: &json,
-                            ..kept
-                        });
+                        out.push_changed(kept, &json);
                     }
                 }
             }
         }
+        if met.count_ones() as usize == self.entries().count() {
+            return out.finish();
+        }
         for entry in self.entries() {
             let scope = entry.scope.as_str();
-            if (is_cleared(scope.as_bytes()) || base.get(scope, &entry.name).is_none())
+            if (is_cleared(scope.as_bytes()) || !base.has(scope, entry.name.as_bytes()))
                 && let Some(json) = run(entry, None)
             {
-                out.push(scope, &entry.name, &json);
+                out.push(scope, entry.name.as_bytes(), &json);
             }
         }
         out.finish()
@@ -299,7 +323,7 @@ impl ChangeLog {
 
 impl Entry {
     fn is(&self, scope: &Scope, name: &str) -> bool {
-        *self.name == *name && self.scope == *scope
+        self.name.as_bytes() == name.as_bytes() && self.scope == *scope
     }
 
     fn encoded_len(&self) -> usize {
@@ -308,13 +332,13 @@ impl Entry {
             Op::Remove => return 0,
         };
         // Three lengths of at most five bytes; attributes are small, so that one to three is usual.
-        self.scope.as_str().len() + self.name.len() + json + 15
+        self.scope.as_str().len() + self.name.as_bytes().len() + json + 15
     }
 }
 
 impl fmt::Debug for ChangeLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.entries().map(|entry| &*entry.name).collect();
+        let names: Vec<&str> = self.entries().map(|entry| entry.name.as_str()).collect();
         f.debug_struct("ChangeLog")
             .field("names", &names)
             .field("cleared", &self.cleared.len())
@@ -331,7 +355,7 @@ mod tests {
     fn body(list: &[(&str, &str)]) -> Attributes {
         let mut builder = AttributesBuilder::with_capacity(0);
         for (name, json) in list {
-            builder.push("", name, json.as_bytes());
+            builder.push("", name.as_bytes(), json.as_bytes());
         }
         builder.finish()
     }

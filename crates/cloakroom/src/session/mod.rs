@@ -4,6 +4,7 @@ mod attributes;
 mod cell;
 mod handle;
 mod log;
+mod name;
 mod seen;
 mod shared;
 mod value;

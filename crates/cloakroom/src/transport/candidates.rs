@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use cloakroom_core::Token;
 use http::HeaderMap;
@@ -25,7 +25,8 @@ pub(crate) struct Candidate {
 pub(crate) struct Candidates {
     /// As a rule the only one.
     first: Option<Candidate>,
-    more: VecDeque<Candidate>,
+    /// A few, in order.
+    more: Vec<Candidate>,
     malformed: bool,
 }
 
@@ -35,19 +36,26 @@ impl Candidates {
         self.malformed
     }
 
+    /// The one token of the request, if there is just one.
+    pub(crate) fn only(&self) -> Option<&Candidate> {
+        self.first.as_ref().filter(|_| self.more.is_empty())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_empty()
+    }
+
     fn add(&mut self, candidate: Candidate) {
         if self.first.is_none() {
             self.first = Some(candidate);
         } else {
-            self.more.push_back(candidate);
+            self.more.push(candidate);
         }
     }
 
     fn has(&self, token: &Token) -> bool {
-        self.first
-            .iter()
-            .chain(&self.more)
-            .any(|known| known.token == *token)
+        let is_it = |known: &Candidate| known.token == *token;
+        self.first.as_ref().is_some_and(is_it) || self.more.iter().any(is_it)
     }
 }
 
@@ -55,7 +63,10 @@ impl Iterator for Candidates {
     type Item = Candidate;
 
     fn next(&mut self) -> Option<Candidate> {
-        self.first.take().or_else(|| self.more.pop_front())
+        if self.first.is_some() || self.more.is_empty() {
+            return self.first.take();
+        }
+        Some(self.more.remove(0))
     }
 }
 
@@ -63,49 +74,47 @@ impl Transports {
     pub(crate) fn candidates(&self, headers: &HeaderMap) -> Candidates {
         let mut found = Candidates::default();
         for (transport, way) in self.list.iter().enumerate() {
-            match way {
-                Transport::Cookie(cookie) => {
-                    self.collect(&mut found, transport, cookie_values(headers, cookie.name()));
-                }
-                Transport::Header(header) => {
-                    self.collect(&mut found, transport, header_values(headers, header.name()));
-                }
-            }
+            let mut tried = 0;
+            let take = |value: &[u8]| self.take(&mut found, transport, &mut tried, value);
+            // Whether it went to its end does not matter.
+            let _: ControlFlow<()> = match way {
+                Transport::Cookie(cookie) => cookie_values(headers, cookie.name(), take),
+                Transport::Header(header) => header_values(headers, header.name(), take),
+            };
         }
         found
     }
 
-    #[expect(single_use_lifetimes, reason = "an anonymous one is not stable here")]
-    fn collect<'h>(
+    /// Takes one value of a transport; breaks off when so many have been taken.
+    fn take(
         &self,
         found: &mut Candidates,
         transport: usize,
-        values: impl Iterator<Item = &'h [u8]>,
-    ) {
-        let mut tried = 0;
-        for value in values {
-            let parsed = match &self.node {
-                None => Token::parse(value).map(|token| (token, None)),
-                Some(_) => Token::parse_with_node(value),
-            };
-            let Ok((token, node)) = parsed else {
-                found.malformed = true;
-                continue;
-            };
-            if found.has(&token) {
-                continue;
-            }
-            if tried == PER_TRANSPORT {
-                return;
-            }
-            tried += 1;
-            let foreign_node = node != self.node.as_deref();
-            found.add(Candidate {
-                token,
-                foreign_node,
-                transport,
-            });
+        tried: &mut usize,
+        value: &[u8],
+    ) -> ControlFlow<()> {
+        let parsed = match &self.node {
+            None => Token::parse(value).map(|token| (token, None)),
+            Some(_) => Token::parse_with_node(value),
+        };
+        let Ok((token, node)) = parsed else {
+            found.malformed = true;
+            return ControlFlow::Continue(());
+        };
+        if found.has(&token) {
+            return ControlFlow::Continue(());
         }
+        if *tried == PER_TRANSPORT {
+            return ControlFlow::Break(());
+        }
+        *tried += 1;
+        let foreign_node = node != self.node.as_deref();
+        found.add(Candidate {
+            token,
+            foreign_node,
+            transport,
+        });
+        ControlFlow::Continue(())
     }
 }
 

@@ -6,7 +6,7 @@ mod header;
 mod parse;
 mod respond;
 
-pub(crate) use self::candidates::Candidate;
+pub(crate) use self::candidates::{Candidate, Candidates};
 pub(crate) use self::cookie::RenderedCookie;
 pub use self::cookie::{CookieError, CookieSecure, MaxAge, SameSite, SessionCookie};
 pub(crate) use self::header::RenderedHeader;

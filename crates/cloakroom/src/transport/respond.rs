@@ -171,7 +171,8 @@ fn vary(headers: &mut HeaderMap, on: &HeaderName) {
             name == b"*" || name.eq_ignore_ascii_case(on.as_str().as_bytes())
         })
     };
-    if !headers.get_all(VARY).iter().any(names) {
+    // Most responses have no headers yet: then there is nothing to look through.
+    if headers.is_empty() || !headers.get_all(VARY).iter().any(names) {
         headers.append(VARY, HeaderValue::from_name(on.clone()));
     }
 }

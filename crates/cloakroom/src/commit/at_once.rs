@@ -1,0 +1,98 @@
+use std::sync::Arc;
+
+use cloakroom_core::{ImmediateStore, SaveOutcome, SessionId, Timestamp};
+
+use super::save::{Next, Sent, keep};
+use super::{Base, CommitAt, tell};
+use crate::Origin;
+use crate::inner::Inner;
+use crate::record::Snapshot;
+use crate::session::{Cell, SharedLog, State};
+
+/// The usual commit without a future: attributes of a stored session have changed, nobody else
+/// commits, and the store answers when it is called. Whether it was that and is done; if not,
+/// nothing has happened.
+pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
+    let inner = &cell.inner;
+    let Some(store) = inner.store.immediate() else {
+        return false;
+    };
+    let Some(_turn) = cell.turn.try_lock() else {
+        return false;
+    };
+    let Some(saved) = cell.with(|state| save(inner, store, state, now)) else {
+        return false;
+    };
+    // Without the lock: events and the closures of the log are the user's.
+    let [before, after] = &saved.snapshots;
+    tell::saved(inner, saved.id, &saved.log, before, after, 0);
+    true
+}
+
+struct Saved {
+    id: SessionId,
+    log: SharedLog,
+    /// Before and after.
+    snapshots: [Arc<Snapshot>; 2],
+}
+
+fn is_usual(inner: &Inner, state: &State) -> bool {
+    state.closed.is_none()
+        && state.origin != Origin::Stale
+        && state.destroy.is_none()
+        && state.pending.is_none()
+        && state.replaces.is_none()
+        && !state.foreign_node
+        && !state.log.is_empty()
+        && state.log.is_data_only()
+        && inner.config.commit_at == CommitAt::ResponseHead
+}
+
+/// The handle's lock is held all the while, so that no clone sees the changes neither pending nor
+/// stored; the call to the store is short, and no closure is run.
+fn save(
+    inner: &Inner,
+    store: &dyn ImmediateStore,
+    state: &mut State,
+    now: Timestamp,
+) -> Option<Saved> {
+    if !is_usual(inner, state) {
+        return None;
+    }
+    let stored = state.stored.as_mut()?;
+    let base = Base {
+        resident: Arc::clone(&stored.resident),
+        login_seq: stored.login_seq,
+        digest: stored.digest,
+        has_token: stored.token.is_some(),
+        foreign_node: false,
+    };
+    let resident = &base.resident;
+    let _turn = resident.turn().try_lock()?;
+    let before = resident.view();
+    let is_known = before.snapshot.head.login_seq == base.login_seq
+        && !before.times.is_due(now)
+        && !resident.has_deferred()
+        && state.log.is_computed_from(&before.snapshot);
+    if !is_known {
+        return None;
+    }
+    let mut next = Next::new(inner, &base, &state.log, &before, &mut None, now).ok()?;
+    if !next.is_plain() {
+        return None;
+    }
+    let sent = Sent::announced(inner, resident, next.snapshot.stamp);
+    let record = Snapshot::lend(&mut next.snapshot, next.times);
+    let outcome = store.save_now(resident.id(), &record, before.snapshot.stamp);
+    if outcome != SaveOutcome::Saved {
+        return None;
+    }
+    let after = keep(inner, resident, &mut next, record, sent, None, now);
+    stored.snapshot = Arc::clone(&after.snapshot);
+    stored.times = after.times;
+    Some(Saved {
+        id: resident.id(),
+        log: state.log.take(),
+        snapshots: [before.snapshot, after.snapshot],
+    })
+}
