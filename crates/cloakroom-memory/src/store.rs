@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use cloakroom_core::{
     Capabilities, Change, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Reach,
-    Record, SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
+    Record, SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp,
+    TouchOutcome,
 };
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cloakroom_core::{
-    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record, SaveOutcome,
-    SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
+    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record,
+    SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 use tokio::time::Sleep;
 

@@ -63,9 +63,9 @@ mod transport;
 
 pub use cloakroom_core::{
     Capabilities, Change, ChangeFeed, ChangeSender, Clock, CreateOutcome, Digest, Due, Expiry,
-    FeedGone, ImmediateStore, InvalidOwner, MalformedToken, Owner, Page, ParseSessionIdError, Peek, Reach, Record,
-    SaveOutcome, Secret, SessionId, SessionStore, SoleFlag, Stamp, State, StoreError,
-    StoreErrorKind, SystemClock, Times, Timestamp, Token, TokenText, TouchOutcome,
+    FeedGone, ImmediateStore, InvalidOwner, MalformedToken, Owner, Page, ParseSessionIdError, Peek,
+    Reach, Record, SaveOutcome, Secret, SessionId, SessionStore, SoleFlag, Stamp, State,
+    StoreError, StoreErrorKind, SystemClock, Times, Timestamp, Token, TokenText, TouchOutcome,
 };
 pub use cloakroom_memory::MemoryStore;
 

@@ -174,7 +174,10 @@ async fn plain_calls_do_what_the_futures_do<S: SessionStore>(store: &S) {
     end(store, ended, Some(&grave)).await;
     let fresh = crate::sample::new_id();
     if let Some(now) = store.immediate() {
-        assert_eq!(now.create_now(id, &second), CreateOutcome::Exists(first.stamp));
+        assert_eq!(
+            now.create_now(id, &second),
+            CreateOutcome::Exists(first.stamp)
+        );
         assert_eq!(now.create_now(fresh, &first), CreateOutcome::Created);
         assert_eq!(now.save_now(id, &second, first.stamp), SaveOutcome::Saved);
         let third = successor(&second);

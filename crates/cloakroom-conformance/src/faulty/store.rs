@@ -1,6 +1,6 @@
 use cloakroom_core::{
-    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record, SaveOutcome,
-    SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
+    Capabilities, ChangeFeed, CreateOutcome, Due, ImmediateStore, Owner, Page, Peek, Record,
+    SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 
 use super::counts::Op;
@@ -173,7 +173,8 @@ impl<S: SessionStore> ImmediateStore for FaultyStore<S> {
     }
 
     fn save_now(&self, id: SessionId, record: &Record, expected: Stamp) -> SaveOutcome {
-        self.immediate_inner(Op::Save).save_now(id, record, expected)
+        self.immediate_inner(Op::Save)
+            .save_now(id, record, expected)
     }
 }
 

@@ -49,8 +49,12 @@ impl<K: std::hash::Hash + Eq> Halves<K> {
     }
 
     fn remove(&mut self, key: &K) {
-        self.young.remove(key);
-        self.old.remove(key);
+        for half in [&mut self.young, &mut self.old] {
+            // Empty as a rule; hashing the key costs more than the look.
+            if !half.is_empty() {
+                half.remove(key);
+            }
+        }
     }
 }
 

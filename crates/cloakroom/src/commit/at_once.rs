@@ -1,17 +1,18 @@
 use std::sync::Arc;
 
-use cloakroom_core::{ImmediateStore, SaveOutcome, SessionId, Timestamp};
+use cloakroom_core::{CreateOutcome, ImmediateStore, SaveOutcome, Secret, SessionId, Timestamp};
 
+use super::create::First;
 use super::save::{Next, Sent, keep};
-use super::{Base, CommitAt, tell};
+use super::{Base, CommitAt, Done, NowStored, When, finish, tell};
 use crate::Origin;
 use crate::inner::Inner;
 use crate::record::Snapshot;
-use crate::session::{Cell, SharedLog, State};
+use crate::session::{Cell, Phase, SharedLog, State};
 
-/// The usual commit without a future: attributes of a stored session have changed, nobody else
-/// commits, and the store answers when it is called. Whether it was that and is done; if not,
-/// nothing has happened.
+/// The usual commit without a future: attributes of a stored session have changed or a new one is
+/// to be stored, nobody else commits, and the store answers when it is called. Whether it was that
+/// and is done; if not, nothing has happened.
 pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
     let inner = &cell.inner;
     let Some(store) = inner.store.immediate() else {
@@ -20,13 +21,58 @@ pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
     let Some(_turn) = cell.turn.try_lock() else {
         return false;
     };
-    let Some(saved) = cell.with(|state| save(inner, store, state, now)) else {
+    if let Some(saved) = cell.with(|state| save(inner, store, state, now)) {
+        // Without the lock: events and the closures of the log are the user's.
+        let [before, after] = &saved.snapshots;
+        tell::saved(inner, saved.id, &saved.log, before, after, 0);
+        return true;
+    }
+    if inner.on_create.is_some() {
+        return false;
+    }
+    let Some(log) = cell.with(begin_new) else {
         return false;
     };
-    // Without the lock: events and the closures of the log are the user's.
-    let [before, after] = &saved.snapshots;
-    tell::saved(inner, saved.id, &saved.log, before, after, 0);
-    true
+    let created = create(inner, store, &log, now);
+    cell.with(|state| {
+        let Some(created) = created else {
+            state.give_back();
+            return false;
+        };
+        let using = matches!(cell.phase(), Phase::Running | Phase::Sealed);
+        finish(inner, state, Ok(Done::Stored(created)), When::Head, using).is_ok()
+    })
+}
+
+/// The changes of a session that is not stored yet, and needs nothing but to be stored. They are
+/// pending from here on: the closures among them run without the handle's lock.
+fn begin_new(state: &mut State) -> Option<SharedLog> {
+    let is_usual = state.stored.is_none()
+        && state.closed.is_none()
+        && state.destroy.is_none()
+        && state.pending.is_none()
+        && state.replaces.is_none()
+        && state.log.makes_a_session();
+    is_usual.then(|| {
+        let log = state.log.take();
+        state.pending = Some(log.clone());
+        log
+    })
+}
+
+fn create(
+    inner: &Inner,
+    store: &dyn ImmediateStore,
+    log: &SharedLog,
+    now: Timestamp,
+) -> Option<NowStored> {
+    let (id, secret) = (SessionId::generate(now), Secret::generate());
+    let new = First::new(inner, log, id, secret, now);
+    let mut new = new.ok().filter(First::is_plain)?;
+    let record = new.lend();
+    let outcome = store.create_now(id, &record);
+    new.take_back(record);
+    (outcome == CreateOutcome::Created).then(|| new.keep(inner, log))
 }
 
 struct Saved {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use cloakroom_core::{CreateOutcome, Secret, SessionId, Stamp, Times, Token};
+use cloakroom_core::{CreateOutcome, Record, Secret, SessionId, Stamp, Times, Timestamp, Token};
 
 use super::{Done, NowStored, Settled, Work, end, settle, tell};
 use crate::cache::{Seen, View};
@@ -42,35 +42,10 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
     for _ in 0..ATTEMPTS {
         let id = SessionId::generate(work.now);
         let secret = Secret::generate();
-        let (mut snapshot, times, refused) = first(inner, &log, &secret, work)?;
-        let epoch = inner.coherent.epoch();
-        let generation = inner.generations.of(id);
-        if !store(inner, id, &mut snapshot, times).await? {
-            continue;
+        let mut new = First::new(inner, &log, id, secret, work.now)?;
+        if store(inner, &mut new).await? {
+            return Ok(Done::Stored(new.keep(inner, &log)));
         }
-        inner.stats.creates.add();
-        inner.negative.forget_unknown(id);
-        let stale = inner.generations.of(id) != generation;
-        let seen = Seen {
-            epoch,
-            at: work.now,
-            stale,
-        };
-        let view = View {
-            snapshot,
-            times,
-            seen,
-        };
-        let resident = inner.l1.admit(id, view.clone(), &secret, |_| true);
-        tell::created(inner, id, &log, &view.snapshot);
-        return Ok(Done::Stored(NowStored {
-            resident,
-            snapshot: view.snapshot,
-            times,
-            token: Some(Token::new(id, secret)),
-            resend: false,
-            refused,
-        }));
     }
     Err(Error::with_detail(
         ErrorKind::Conflict,
@@ -82,7 +57,7 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
 pub(super) async fn filled(
     inner: &Arc<Inner>,
     log: SharedLog,
-    now: cloakroom_core::Timestamp,
+    now: Timestamp,
 ) -> Result<SharedLog, Error> {
     let Some(hook) = &inner.on_create else {
         return Ok(log);
@@ -98,45 +73,101 @@ pub(super) async fn filled(
     }
 }
 
-fn first(
-    inner: &Inner,
-    log: &ChangeLog,
-    secret: &Secret,
-    work: &Work,
-) -> Result<(Arc<Snapshot>, Times, Option<Error>), Error> {
-    let config = &inner.config;
-    let mut head = Head::new(secret.digest(), work.now, config.node.as_deref());
-    head.set_idle(log.idle.flatten());
-    head.login_seq = u32::from(log.login.is_some());
-    let replayed = log.replay(&Attributes::empty(), None);
-    if replayed.body.len() > config.max_bytes {
-        return Err(ErrorKind::TooLarge.into());
+/// A session that is about to be stored for the first time.
+pub(super) struct First {
+    pub(super) id: SessionId,
+    secret: Secret,
+    snapshot: Arc<Snapshot>,
+    times: Times,
+    refused: Option<Error>,
+    epoch: u64,
+    generation: u64,
+}
+
+impl First {
+    pub(super) fn new(
+        inner: &Inner,
+        log: &ChangeLog,
+        id: SessionId,
+        secret: Secret,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let config = &inner.config;
+        let mut head = Head::new(secret.digest(), now, config.node.as_deref());
+        head.set_idle(log.idle.flatten());
+        head.login_seq = u32::from(log.login.is_some());
+        let replayed = log.replay(&Attributes::none(), None);
+        if replayed.body.len() > config.max_bytes {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let deadline = config.times.deadline(&head, now);
+        let times = Times {
+            used_at: now,
+            deadline,
+            expires_at: config.times.expires_at(deadline),
+        };
+        let snapshot = Arc::new(Snapshot {
+            stamp: Stamp::first(),
+            owner: log.login.clone(),
+            head,
+            body: replayed.body,
+        });
+        Ok(Self {
+            id,
+            secret,
+            snapshot,
+            times,
+            refused: replayed.refused,
+            epoch: inner.coherent.epoch(),
+            generation: inner.generations.of(id),
+        })
     }
-    let deadline = config.times.deadline(&head, work.now);
-    let times = Times {
-        used_at: work.now,
-        deadline,
-        expires_at: config.times.expires_at(deadline),
-    };
-    let stamp = Stamp::first();
-    let snapshot = Arc::new(Snapshot {
-        stamp,
-        owner: log.login.clone(),
-        head,
-        body: replayed.body,
-    });
-    Ok((snapshot, times, replayed.refused))
+
+    /// Whether every update has taken what it found.
+    pub(super) fn is_plain(&self) -> bool {
+        self.refused.is_none()
+    }
+
+    pub(super) fn lend(&mut self) -> Record {
+        Snapshot::lend(&mut self.snapshot, self.times)
+    }
+
+    pub(super) fn take_back(&mut self, record: Record) {
+        Snapshot::take_back(&mut self.snapshot, record);
+    }
+
+    /// L1 takes over what the store has taken.
+    pub(super) fn keep(self, inner: &Inner, log: &ChangeLog) -> NowStored {
+        let Self { id, secret, .. } = self;
+        inner.stats.creates.add();
+        inner.negative.forget_unknown(id);
+        let view = View {
+            snapshot: self.snapshot,
+            times: self.times,
+            seen: Seen {
+                epoch: self.epoch,
+                at: self.times.used_at,
+                stale: inner.generations.of(id) != self.generation,
+            },
+        };
+        let snapshot = Arc::clone(&view.snapshot);
+        let resident = inner.l1.admit(id, view, &secret, |_| true);
+        tell::created(inner, id, log, &snapshot);
+        NowStored {
+            resident,
+            snapshot,
+            times: self.times,
+            token: Some(Token::new(id, secret)),
+            resend: false,
+            refused: self.refused,
+        }
+    }
 }
 
 /// Whether the row is stored; not if the id is taken.
-async fn store(
-    inner: &Inner,
-    id: SessionId,
-    snapshot: &mut Arc<Snapshot>,
-    times: Times,
-) -> Result<bool, Error> {
-    let ours = snapshot.stamp;
-    let record = Snapshot::lend(snapshot, times);
+async fn store(inner: &Inner, new: &mut First) -> Result<bool, Error> {
+    let (id, ours) = (new.id, new.snapshot.stamp);
+    let record = new.lend();
     let stored = match inner.store.create(id, &record).await {
         Ok(CreateOutcome::Created) => true,
         Ok(CreateOutcome::Exists(stamp)) => stamp == ours,
@@ -147,6 +178,6 @@ async fn store(
             )
         }
     };
-    Snapshot::take_back(snapshot, record);
+    new.take_back(record);
     Ok(stored)
 }

@@ -237,6 +237,14 @@ fn finish(
     when: When,
     using: bool,
 ) -> Result<(), Error> {
+    if when == When::Explicit
+        && result
+            .as_ref()
+            .is_err_and(|error| error.kind() != ErrorKind::Superseded)
+    {
+        // The handler may try again, and if it does not, the response's commit does.
+        state.give_back();
+    }
     let log = state.pending.take().unwrap_or_default();
     match result {
         Ok(Done::Nothing) => Ok(()),
@@ -268,18 +276,10 @@ fn finish(
             }
         }
         Err(error) => {
-            match error.kind() {
-                ErrorKind::Superseded => {
-                    inner.stats.superseded.add();
-                    state.closed = Some(ErrorKind::Superseded);
-                    state.destroy = None;
-                }
-                // The handler may try again, and if it does not, the response's commit does.
-                _ if when == When::Explicit => {
-                    let later = std::mem::replace(&mut state.log, log);
-                    state.log.append(later.into_owned());
-                }
-                _ => {}
+            if error.kind() == ErrorKind::Superseded {
+                inner.stats.superseded.add();
+                state.closed = Some(ErrorKind::Superseded);
+                state.destroy = None;
             }
             Err(error)
         }
@@ -327,10 +327,8 @@ fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Resu
             times,
         })
     };
-    if is_new || resend {
-        if let Some(token) = &known.token {
-            state.outgoing = Outgoing::Set(token.clone());
-        }
+    if let Some(token) = known.token.as_ref().filter(|_| is_new || resend) {
+        state.outgoing = Outgoing::Set(token.clone());
     }
     state.foreign_node = false;
     state.eager = false;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{Record, SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token};
+use cloakroom_core::{
+    Record, SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token,
+};
 
 use super::{Base, Done, NowStored, Settled, settle, tell, touch};
 use crate::cache::{Resident, Seen, View};
@@ -276,7 +278,9 @@ async fn write(
     }
     let secret = secret.filter(|_| next.token.is_some());
     let sent = Sent { generation, epoch };
-    Ok(Written::Stored(keep(inner, resident, next, record, sent, secret, now)))
+    Ok(Written::Stored(keep(
+        inner, resident, next, record, sent, secret, now,
+    )))
 }
 
 /// What was known of the session's notices when a write was sent.

@@ -58,11 +58,7 @@ async fn load(cell: &Arc<Cell>, scope: &Scope, parts: &Parts) -> Result<Session,
     Ok(Session::new(Arc::clone(cell), scope.clone()))
 }
 
-async fn from_store(
-    cell: &Arc<Cell>,
-    candidates: Candidates,
-    now: Timestamp,
-) -> Result<(), Error> {
+async fn from_store(cell: &Arc<Cell>, candidates: Candidates, now: Timestamp) -> Result<(), Error> {
     let inner = &cell.inner;
     let mut loaded = resolve::request(inner, candidates, now)
         .await

@@ -41,7 +41,7 @@ impl Attributes {
         }
     }
 
-    /// A place holder without any bytes.
+    /// No attributes, and no bytes either: to build on, or in the place of what is lent.
     pub(crate) const fn none() -> Self {
         Self(Vec::new())
     }
@@ -91,11 +91,14 @@ impl Attributes {
         room: usize,
         change: impl FnOnce(Option<&[u8]>) -> Option<Cow<'a, [u8]>>,
     ) -> Self {
-        let mut out = AttributesBuilder(Vec::with_capacity(self.0.len() + room));
+        let mut out = AttributesBuilder(Vec::with_capacity(self.0.len() + 1 + room));
         let mut rest = self.0.get(1..).unwrap_or_default();
         loop {
             let from = rest;
             let Ok(kept) = RawAttribute::take(&mut rest) else {
+                if self.0.is_empty() {
+                    out.0.push(VERSION);
+                }
                 out.0.extend_from_slice(&self.0);
                 if let Some(json) = change(None) {
                     out.push(scope, name, &json);

@@ -112,6 +112,14 @@ impl State {
         }
     }
 
+    /// A commit has stored nothing: its changes are to be committed still.
+    pub(crate) fn give_back(&mut self) {
+        if let Some(log) = self.pending.take() {
+            let later = std::mem::replace(&mut self.log, log);
+            self.log.append(later.into_owned());
+        }
+    }
+
     /// The session is used by this request no more.
     pub(crate) fn take_use(&mut self) -> Option<InUse> {
         self.stored.as_mut()?.in_use.take()

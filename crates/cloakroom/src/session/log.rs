@@ -233,7 +233,7 @@ impl ChangeLog {
             match op {
                 Op::Update { update, json, over } => {
                     self.update(&scope, name.as_str(), update, json, over);
-                },
+                }
                 op => self.put(&scope, name.as_str(), op),
             }
         }
