@@ -168,6 +168,8 @@ impl ChangeSender {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.shared.overflowed.store(true, Ordering::Release);
+                // The reader may have emptied the queue before it could see the flag: this wakes it.
+                self.sender.try_send(change).ok();
                 Ok(())
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(FeedGone),

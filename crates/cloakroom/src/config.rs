@@ -318,6 +318,15 @@ impl TimePolicy {
             .map(|absolute| head.absolute_from + absolute)
     }
 
+    /// The last use that a stored deadline tells of, if it does: one that the absolute timeout has
+    /// capped says nothing.
+    pub(crate) fn used_at_of(&self, head: &Head, deadline: Option<Timestamp>) -> Option<Timestamp> {
+        let deadline = deadline.filter(|at| Some(*at) != self.absolute_deadline(head))?;
+        let lasts = millis(self.idle_of(head)?).saturating_add(self.touch_millis_of(head));
+        let used_at = deadline.as_millis().checked_sub(lasts)?;
+        Some(Timestamp::from_millis(used_at))
+    }
+
     /// When a row with this deadline may be forgotten: after the retention of its tombstone, and
     /// the permitted clock skew.
     pub(crate) fn expires_at(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
@@ -343,8 +352,8 @@ impl TimePolicy {
             self.deadline_with(head, used_at, interval)
                 .is_none_or(|deadline| stored < deadline)
         });
-        if is_early || self.idle_of(head).is_none() {
-            return is_early;
+        if is_early {
+            return true;
         }
         let unused = now.as_millis() - used_at.as_millis();
         let tenth = (interval / 10).saturating_mul(u64::from(spread)) / 255;
@@ -403,12 +412,13 @@ mod tests {
     }
 
     #[test]
-    fn never_and_never_make_no_deadline_and_no_touch() {
+    fn never_and_never_make_no_deadline_and_a_use_is_recorded_all_the_same() {
         let policy = policy(Timeout::Never, Timeout::Never);
         assert_eq!(policy.deadline(&head(), at(0)), None);
         assert_eq!(policy.expires_at(None), None);
         let stored = used(&policy, at(0));
-        assert!(!policy.touch_is_due(&head(), stored, at(1_000_000), 0));
+        assert!(!policy.touch_is_due(&head(), stored, at(4), 0));
+        assert!(policy.touch_is_due(&head(), stored, at(5), 0));
     }
 
     #[test]

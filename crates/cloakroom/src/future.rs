@@ -84,20 +84,15 @@ where
             let Some(cell) = this.cell.as_ref() else {
                 return Poll::Ready(Ok(response));
             };
-            if !cell.is_loaded() {
+            if cell.leave_unasked() {
                 if cell.was_refused() {
                     cell.inner.transports.vary(response.headers_mut());
                 }
-                cell.enter(Phase::Released);
                 *this.cell = None;
                 return Poll::Ready(Ok(response));
             }
-            let rolled_back =
-                response.status().is_server_error() && !cell.inner.config.commit_on_server_error;
-            if rolled_back {
+            if response.status().is_server_error() && !cell.inner.config.commit_on_server_error {
                 cell.roll_back();
-            } else {
-                cell.enter(Phase::Sealed);
             }
             let now = cell.inner.now();
             let done = release(cell, &mut response, now, has_work)
@@ -130,13 +125,14 @@ where
 /// is performed now, however long a clone of the handle is held.
 fn give_up(cell: Arc<Cell>, committing: bool) {
     cell.roll_back();
-    if cell.phase() == Phase::Sealed {
-        cell.enter(Phase::Released);
-    }
     // A handle may outlive the request; the use does not.
-    let (in_use, destroyed) = match &mut *cell.lock() {
-        Some(state) => (state.take_use(), state.destroy.is_some()),
-        None => (None, false),
+    let (in_use, destroyed) = {
+        let mut slot = cell.lock();
+        cell.advance(Phase::Sealed, Phase::Released);
+        match &mut *slot {
+            Some(state) => (state.take_use(), state.destroy.is_some()),
+            None => (None, false),
+        }
     };
     if let Some(in_use) = in_use {
         leave(&cell.inner, in_use, cell.inner.now());
@@ -166,7 +162,7 @@ fn replaced<B: Default>(cell: &Cell, error: &Error) -> Response<B> {
 
 /// The last step: the head says what has become of the session, and the use ends. Unless there is
 /// work left to do first; whether it was done.
-fn release<B>(
+fn release<B: Default>(
     cell: &Cell,
     response: &mut Response<B>,
     now: Timestamp,
@@ -174,12 +170,20 @@ fn release<B>(
 ) -> bool {
     let inner = &cell.inner;
     let in_use = {
-        let mut state = cell.lock();
-        let Some(state) = &mut *state else {
+        let mut slot = cell.lock();
+        let Some(state) = &mut *slot else {
             return true;
         };
+        cell.advance(Phase::Running, Phase::Sealed);
         if has_work(cell, state, now) {
             return false;
+        }
+        if state.dropped && !response.status().is_server_error() {
+            // A clone of the handle was dropped by a panic: what the handler changed is lost.
+            *response = replaced(cell, &ErrorKind::RolledBack.into());
+        }
+        if state.foreign_node && matches!(state.outgoing, Outgoing::Nothing) {
+            state.send_again();
         }
         let current = current(inner, state);
         let outgoing = match &state.outgoing {
@@ -197,11 +201,10 @@ fn release<B>(
             let outcome = HeaderValue::from_static(state.presented.as_str());
             response.headers_mut().insert(name.clone(), outcome);
         }
+        // Under the lock, so that no call finds the request before its head once that is written.
+        cell.advance(Phase::Sealed, Phase::Released);
         state.take_use()
     };
-    if cell.phase() != Phase::RolledBack {
-        cell.enter(Phase::Released);
-    }
     if let Some(in_use) = in_use {
         leave(inner, in_use, now);
     }

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cloakroom_core::{Capabilities, ChangeFeed, Reach, SoleFlag, Timestamp};
 
@@ -17,6 +18,8 @@ pub(crate) struct Coherent {
     /// another epoch is verified again before its next use. One increment instead of a flush.
     epoch: AtomicU64,
     live: AtomicBool,
+    /// Until when copies of which epoch were current, as the feed was up: it is lost since.
+    lost: Mutex<(u64, Timestamp)>,
 }
 
 impl Coherent {
@@ -28,6 +31,7 @@ impl Coherent {
             forfeited: AtomicBool::new(false),
             epoch: AtomicU64::new(1),
             live: AtomicBool::new(false),
+            lost: Mutex::new((0, Timestamp::EPOCH)),
         }
     }
 
@@ -46,16 +50,33 @@ impl Coherent {
     }
 
     /// Changes may be missed from here on.
-    pub(crate) fn feed_is_lost(&self) {
-        self.live.store(false, Ordering::Release);
+    pub(crate) fn feed_is_lost(&self, now: Timestamp) {
+        if self.live.swap(false, Ordering::AcqRel) {
+            *self.lost() = (self.epoch(), now);
+        }
         self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn lost(&self) -> MutexGuard<'_, (u64, Timestamp)> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a copy that is not current was so for the last time, as far as is known: when it was
+    /// seen, or when the feed broke that had been up since.
+    pub(crate) fn last_current(&self, seen: Seen) -> Timestamp {
+        let (epoch, until) = *self.lost();
+        if seen.epoch == epoch {
+            seen.at.max(until)
+        } else {
+            seen.at
+        }
     }
 
     /// The feed is about to be dropped: nobody tells this manager any more that it is not alone.
     /// It lives as in `Push` from here on, also with a new feed.
-    pub(crate) fn feed_is_gone(&self) {
+    pub(crate) fn feed_is_gone(&self, now: Timestamp) {
         self.forfeited.store(true, Ordering::Release);
-        self.feed_is_lost();
+        self.feed_is_lost(now);
     }
 
     /// Everything may have changed, though the feed stands.
@@ -138,7 +159,7 @@ mod tests {
         assert!(!coherent.is_current(seen(before, 0), now(0)));
         assert!(coherent.is_current(seen(coherent.epoch(), 0), now(0)));
         let up = coherent.epoch();
-        coherent.feed_is_lost();
+        coherent.feed_is_lost(now(0));
         assert!(!coherent.is_current(seen(up, 0), now(0)));
         assert!(!coherent.is_current(seen(coherent.epoch(), 0), now(0)));
         coherent.feed_is_live();

@@ -136,14 +136,14 @@ impl L1 {
         self.table.entries.get(&id)?.upgrade()
     }
 
-    /// The one resident of this id, made from `view` if there is none. `refresh` decides whether
-    /// one that exists takes over the view.
+    /// The one resident of this id, made from `view` if there is none. One that exists takes the
+    /// view over if `is_fresh` says so, under its lock: no commit comes between.
     pub(crate) fn admit(
         &self,
         id: SessionId,
         view: View,
         secret: &Secret,
-        refresh: impl FnOnce(&Resident) -> bool,
+        is_fresh: impl FnOnce() -> bool,
     ) -> Arc<Resident> {
         let Some(moka) = &self.moka else {
             let resident = Arc::new(Resident::new(id, view, Some(secret.clone()), None));
@@ -155,9 +155,7 @@ impl L1 {
             dashmap::Entry::Occupied(mut entry) => {
                 if let Some(resident) = entry.get().upgrade() {
                     drop(entry);
-                    if refresh(&resident) {
-                        resident.install(view, Some(secret));
-                    }
+                    resident.install_if(is_fresh, view, Some(secret));
                     resident
                 } else {
                     let resident = self.make(id, view, secret);
@@ -172,6 +170,8 @@ impl L1 {
             }
         };
         moka.insert(id, Arc::clone(&resident));
+        // With the poll switched off nobody else would.
+        self.tell_evicted();
         resident
     }
 

@@ -87,7 +87,8 @@ impl Resident {
             times,
             seen,
         } = view;
-        let sent_at = snapshot.head.sent_at;
+        // When the token was sent with a touch is not stored; the touch is.
+        let sent_at = snapshot.head.sent_at.max(times.used_at);
         Self {
             id,
             held: Mutex::new(Held {
@@ -152,7 +153,20 @@ impl Resident {
 
     /// Takes what the store was seen to hold; whether its size is another now.
     pub(crate) fn install(&self, view: View, secret: Option<&Secret>) -> bool {
+        self.install_if(|| true, view, secret)
+    }
+
+    /// As [`install`](Self::install), if `is_fresh` says so under the lock.
+    pub(super) fn install_if(
+        &self,
+        is_fresh: impl FnOnce() -> bool,
+        view: View,
+        secret: Option<&Secret>,
+    ) -> bool {
         let mut held = self.held();
+        if !is_fresh() {
+            return false;
+        }
         let has_other_size = held.snapshot.body.len() != view.snapshot.body.len();
         match secret {
             Some(secret) => held.secret = Some(secret.clone()),
@@ -160,8 +174,13 @@ impl Resident {
             None => {}
         }
         held.sent_at = held.sent_at.max(view.snapshot.head.sent_at);
-        if let Some(deferred) = &mut held.deferred {
-            deferred.show_on(&view.snapshot);
+        match &mut held.deferred {
+            Some(deferred) if deferred.login_seq == view.snapshot.head.login_seq => {
+                deferred.show_on(&view.snapshot);
+            }
+            // Somebody has signed in since: nobody sees them any more, and their flush drops them.
+            Some(deferred) => deferred.provisional = Arc::clone(&view.snapshot),
+            None => {}
         }
         // Dropped when the lock is free.
         let _old = std::mem::replace(&mut held.snapshot, view.snapshot);
@@ -173,14 +192,12 @@ impl Resident {
     }
 
     /// The store still holds `stamp`: the copy is current as of `seen`.
-    pub(crate) fn confirm(&self, stamp: Stamp, deadline: Option<Timestamp>, seen: Seen) -> View {
+    pub(crate) fn confirm(&self, stamp: Stamp, times: Times, seen: Seen) {
         let mut held = self.held();
         if held.snapshot.stamp == stamp {
-            // Another node may have touched the session meanwhile.
-            held.times.deadline = deadline;
+            held.times = times;
             held.seen = seen;
         }
-        held.shown()
     }
 
     pub(crate) fn has_deferred(&self) -> bool {

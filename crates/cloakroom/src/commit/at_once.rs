@@ -21,7 +21,7 @@ pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
     let Some(_turn) = cell.turn.try_lock() else {
         return false;
     };
-    if let Some(saved) = cell.with(|state| save(inner, store, state, now)) {
+    if let Some(saved) = cell.with(|state| save(inner, store, state, cell.phase(), now)) {
         // Without the lock: events and the closures of the log are the user's.
         let [before, after] = &saved.snapshots;
         tell::saved(inner, saved.id, &saved.log, before, after, 0);
@@ -30,7 +30,7 @@ pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
     if inner.on_create.is_some() {
         return false;
     }
-    let Some(log) = cell.with(begin_new) else {
+    let Some(log) = cell.with(|state| begin_new(state, cell.phase())) else {
         return false;
     };
     let created = create(inner, store, &log, now);
@@ -40,18 +40,28 @@ pub(crate) fn at_once(cell: &Cell, now: Timestamp) -> bool {
             return false;
         };
         let using = matches!(cell.phase(), Phase::Running | Phase::Sealed);
-        finish(inner, state, Ok(Done::Stored(created)), When::Head, using).is_ok()
+        finish(
+            inner,
+            state,
+            None,
+            Ok(Done::Stored(created)),
+            When::Head,
+            using,
+        )
+        .is_ok()
     })
 }
 
 /// The changes of a session that is not stored yet, and needs nothing but to be stored. They are
 /// pending from here on: the closures among them run without the handle's lock.
-fn begin_new(state: &mut State) -> Option<SharedLog> {
-    let is_usual = state.stored.is_none()
+fn begin_new(state: &mut State, phase: Phase) -> Option<SharedLog> {
+    let is_usual = phase != Phase::RolledBack
+        && state.stored.is_none()
         && state.closed.is_none()
         && state.destroy.is_none()
         && state.pending.is_none()
         && state.replaces.is_none()
+        && state.unsettled.is_none()
         && state.log.makes_a_session();
     is_usual.then(|| {
         let log = state.log.take();
@@ -87,8 +97,8 @@ fn is_usual(inner: &Inner, state: &State) -> bool {
         && state.origin != Origin::Stale
         && state.destroy.is_none()
         && state.pending.is_none()
+        && state.unsettled.is_none()
         && state.replaces.is_none()
-        && !state.foreign_node
         && !state.log.is_empty()
         && state.log.is_data_only()
         && inner.config.commit_at == CommitAt::ResponseHead
@@ -100,9 +110,10 @@ fn save(
     inner: &Inner,
     store: &dyn ImmediateStore,
     state: &mut State,
+    phase: Phase,
     now: Timestamp,
 ) -> Option<Saved> {
-    if !is_usual(inner, state) {
+    if phase == Phase::RolledBack || !is_usual(inner, state) {
         return None;
     }
     let stored = state.stored.as_mut()?;
@@ -110,8 +121,7 @@ fn save(
         resident: Arc::clone(&stored.resident),
         login_seq: stored.login_seq,
         digest: stored.digest,
-        has_token: stored.token.is_some(),
-        foreign_node: false,
+        may_send: stored.token.is_some() && phase != Phase::Released,
     };
     let resident = &base.resident;
     let _turn = resident.turn().try_lock()?;
@@ -130,10 +140,11 @@ fn save(
     let sent = Sent::announced(inner, resident, next.snapshot.stamp);
     let record = Snapshot::lend(&mut next.snapshot, next.times);
     let outcome = store.save_now(resident.id(), &record, before.snapshot.stamp);
+    Snapshot::take_back(&mut next.snapshot, record);
     if outcome != SaveOutcome::Saved {
         return None;
     }
-    let after = keep(inner, resident, &mut next, record, sent, None, now);
+    let after = keep(inner, resident, &next, sent, None);
     stored.snapshot = Arc::clone(&after.snapshot);
     stored.times = after.times;
     Some(Saved {

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use cloakroom_core::{CreateOutcome, Record, Secret, SessionId, Stamp, Times, Timestamp, Token};
 
+use super::unsettled::{Failed, Unsettled};
 use super::{Done, NowStored, Settled, Work, end, settle, tell};
 use crate::cache::{Seen, View};
 use crate::inner::Inner;
 use crate::lifecycle::Plan;
-use crate::record::{Attributes, EndReason, Head, Snapshot};
+use crate::record::{Attributes, Head, Snapshot};
 use crate::session::{Cell, ChangeLog, Phase, Scope, SharedLog, State};
 use crate::{Error, ErrorKind, Presented, Session};
 
@@ -15,7 +16,7 @@ const ATTEMPTS: u32 = 4;
 
 /// Stores a new session under an id and a secret of our own making; what the client presented is
 /// never adopted.
-pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, Error> {
+pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, Failed> {
     // Before anything is ended or stored: a refusal leaves all as it was.
     let log = match &inner.on_create {
         Some(_) if work.plan == Plan::Create && !work.hooked => {
@@ -25,32 +26,19 @@ pub(super) async fn create(inner: &Arc<Inner>, work: &mut Work) -> Result<Done, 
     };
     if let Some(old) = &work.replaces {
         // Before the create, so that of two logins that meet only one goes on.
-        let view = old.resident.view();
-        let ended = end(
-            inner,
-            old.id(),
-            &view.snapshot,
-            EndReason::Replaced,
-            work.now,
-        )
-        .await?;
-        if ended.is_none() {
-            return Err(ErrorKind::Superseded.into());
-        }
+        end::of_replaced(inner, old, work.now).await?;
         work.replaces = None;
     }
     for _ in 0..ATTEMPTS {
         let id = SessionId::generate(work.now);
         let secret = Secret::generate();
-        let mut new = First::new(inner, &log, id, secret, work.now)?;
-        if store(inner, &mut new).await? {
+        let new = First::new(inner, &log, id, secret, work.now)?;
+        if let Some(new) = store(inner, new).await? {
             return Ok(Done::Stored(new.keep(inner, &log)));
         }
     }
-    Err(Error::with_detail(
-        ErrorKind::Conflict,
-        "no free session id was found",
-    ))
+    let why = "no free session id was found";
+    Err(Error::with_detail(ErrorKind::Conflict, why).into())
 }
 
 /// The hook sees the handler's changes and may add its own, or refuse.
@@ -64,9 +52,9 @@ pub(super) async fn filled(
     };
     let mut state = State::absent(Presented::None, now);
     state.log = log;
-    let cell = Arc::new(Cell::with_state(Arc::clone(inner), Phase::Running, state));
+    let cell = Arc::new(Cell::for_hook(Arc::clone(inner), state));
     let verdict = hook(Session::new(Arc::clone(&cell), Scope::default())).await;
-    cell.enter(Phase::Released);
+    cell.with(|_| cell.advance(Phase::Running, Phase::Released));
     match verdict {
         Ok(()) => Ok(cell.with(|state| state.log.take())),
         Err(refusal) => Err(ErrorKind::Refused(refusal.code()).into()),
@@ -74,7 +62,8 @@ pub(super) async fn filled(
 }
 
 /// A session that is about to be stored for the first time.
-pub(super) struct First {
+#[derive(Debug)]
+pub(crate) struct First {
     pub(super) id: SessionId,
     secret: Secret,
     snapshot: Arc<Snapshot>,
@@ -128,6 +117,10 @@ impl First {
         self.refused.is_none()
     }
 
+    pub(super) fn stamp(&self) -> Stamp {
+        self.snapshot.stamp
+    }
+
     pub(super) fn lend(&mut self) -> Record {
         Snapshot::lend(&mut self.snapshot, self.times)
     }
@@ -151,7 +144,11 @@ impl First {
             },
         };
         let snapshot = Arc::clone(&view.snapshot);
-        let resident = inner.l1.admit(id, view, &secret, |_| true);
+        let resident = inner.l1.admit(id, view, &secret, || true);
+        if inner.generations.of(id) != self.generation {
+            // An ending that came between the look and the fill found no copy to mark.
+            resident.distrust();
+        }
         tell::created(inner, id, log, &snapshot);
         NowStored {
             resident,
@@ -164,20 +161,23 @@ impl First {
     }
 }
 
-/// Whether the row is stored; not if the id is taken.
-async fn store(inner: &Inner, new: &mut First) -> Result<bool, Error> {
-    let (id, ours) = (new.id, new.snapshot.stamp);
+/// The session, now stored; `None` if the id is taken.
+async fn store(inner: &Inner, mut new: First) -> Result<Option<First>, Failed> {
+    let (id, ours) = (new.id, new.stamp());
     let record = new.lend();
-    let stored = match inner.store.create(id, &record).await {
+    let outcome = inner.store.create(id, &record).await;
+    new.take_back(record);
+    let stored = match outcome {
         Ok(CreateOutcome::Created) => true,
         Ok(CreateOutcome::Exists(stamp)) => stamp == ours,
-        Err(error) => {
-            matches!(
-                Box::pin(settle(inner, id, ours, error)).await?,
-                Settled::Stored
-            )
-        }
+        Err(error) => match Box::pin(settle(inner, id, ours, error)).await? {
+            Settled::Stored => true,
+            Settled::Gone => false,
+            Settled::Unknown(error) => {
+                let open = Some(Box::new(Unsettled::Create(new)));
+                return Err(Failed { error, open });
+            }
+        },
     };
-    new.take_back(record);
-    Ok(stored)
+    Ok(stored.then_some(new))
 }

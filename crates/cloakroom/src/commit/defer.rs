@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::Lost;
-use super::{Base, Done, report, save};
+use super::{Base, Done, When, report, save};
 use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::session::ChangeLog;
@@ -22,6 +22,20 @@ pub(super) async fn defer(
     let _turn = save::turn(inner, resident).await?;
     if resident.view().snapshot.head.login_seq != base.login_seq {
         return Err(ErrorKind::Superseded.into());
+    }
+    if resident
+        .deferred_login()
+        .is_some_and(|login| login != base.login_seq)
+    {
+        // Somebody has signed in since those were recorded: they are not this login's.
+        resident.clear_deferred();
+        inner.stats.late_commits_lost.add();
+        report(
+            inner,
+            Some(resident.id()),
+            &ErrorKind::Superseded.into(),
+            When::Late,
+        );
     }
     let Some(exit) = resident.defer(log.clone()) else {
         return Ok(Done::Nothing);
@@ -49,8 +63,7 @@ async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
         resident: Arc::clone(resident),
         login_seq,
         digest: snapshot.head.digest,
-        has_token: false,
-        foreign_node: false,
+        may_send: false,
     };
     let nothing_more = ChangeLog::default();
     match save::save(inner, &base, &nothing_more, inner.now()).await {
@@ -59,11 +72,7 @@ async fn flush(inner: &Arc<Inner>, resident: &Arc<Resident>, lost: Lost) {
             lost.disarm();
         }
         Ok(_) => lost.disarm(),
-        // Only here: whoever stores them clears them in its turn, and what another request defers
-        // after that is not ours to drop.
-        Err(error) => {
-            report(inner, Some(resident.id()), &error, super::When::Late);
-            resident.clear_deferred();
-        }
+        // They are dropped already, in the turn of that save.
+        Err(failed) => report(inner, Some(resident.id()), &failed.error, When::Late),
     }
 }

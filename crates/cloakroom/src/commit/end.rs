@@ -4,10 +4,12 @@ use cloakroom_core::{Record, SessionId, Stamp, State, StoreErrorKind, Times, Tim
 
 use super::save::is_current;
 use super::{Base, Done};
+use crate::cache::Resident;
 use crate::config::CLOCK_SKEW;
 use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
 use crate::record::{EndReason, Head, Snapshot};
+use crate::session::Stored;
 use crate::{Error, ErrorKind};
 
 /// Performs a handle's `destroy`.
@@ -17,42 +19,71 @@ pub(super) async fn of_handle(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Done, Error> {
-    let view = base.resident.view();
-    let mut snapshot = Arc::clone(&view.snapshot);
-    if !is_current(inner, &base.resident, &view, now).await?
-        && let Some(loaded) = crate::resolve::current(inner, &base.resident, now).await?
-    {
-        snapshot = Arc::clone(&loaded.snapshot);
-    }
-    // A handle from before a login ends nobody's session, wherever that login was.
-    if snapshot.head.login_seq != base.login_seq {
-        return Err(ErrorKind::Superseded.into());
-    }
+    let snapshot = admitted(inner, &base.resident, base.login_seq, now).await?;
     end(inner, base.resident.id(), &snapshot, reason, now).await?;
     Ok(Done::Ended)
 }
 
+/// Ends the session that a login as somebody else leaves behind. Of two logins that meet only one
+/// ends it, and goes on.
+pub(super) async fn of_replaced(
+    inner: &Arc<Inner>,
+    old: &Stored,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let snapshot = admitted(inner, &old.resident, old.login_seq, now).await?;
+    let ended = end(inner, old.id(), &snapshot, EndReason::Replaced, now).await?;
+    if ended.is_none() {
+        return Err(ErrorKind::Superseded.into());
+    }
+    Ok(())
+}
+
+/// The session as it is now, if it is still that of the login under which the handle was admitted:
+/// one from before a login ends nobody's session, wherever that login was.
+async fn admitted(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    login_seq: u32,
+    now: Timestamp,
+) -> Result<Arc<Snapshot>, Error> {
+    let view = resident.view();
+    let mut snapshot = Arc::clone(&view.snapshot);
+    if !is_current(inner, resident, &view, now).await?
+        && let Some(loaded) = crate::resolve::current(inner, resident, now).await?
+    {
+        snapshot = Arc::clone(&loaded.snapshot);
+    }
+    if snapshot.head.login_seq != login_seq {
+        return Err(ErrorKind::Superseded.into());
+    }
+    Ok(snapshot)
+}
+
 /// What is remembered of a session that ends at `now`; nothing if nothing shall be.
 fn tombstone(inner: &Inner, stamp: Stamp, head: Vec<u8>, now: Timestamp) -> Option<Record> {
-    let retention = inner.config.times.retention;
-    if retention.is_zero() {
+    if inner.config.times.retention.is_zero() {
         return None;
     }
-    let times = Times {
-        used_at: now,
-        deadline: Some(now),
-        expires_at: Some(now + retention + CLOCK_SKEW),
-    };
-    let stamp = stamp.next();
+    let times = tombstone_times(inner, now);
     let body = Vec::new();
+    let state = State::Ended;
     Some(Record::from_stored(
-        stamp,
-        State::Ended,
+        stamp.next(),
+        state,
         None,
         times,
         head,
         body,
     ))
+}
+
+fn tombstone_times(inner: &Inner, now: Timestamp) -> Times {
+    Times {
+        used_at: now,
+        deadline: Some(now),
+        expires_at: Some(now + inner.config.times.retention + CLOCK_SKEW),
+    }
 }
 
 fn ended_head(mut head: Head, reason: EndReason, now: Timestamp) -> Vec<u8> {
@@ -69,13 +100,9 @@ pub(crate) async fn end(
     now: Timestamp,
 ) -> Result<Option<Record>, Error> {
     let head = ended_head(snapshot.head.clone(), reason, now);
-    perform(
-        inner,
-        id,
-        tombstone(inner, snapshot.stamp, head, now),
-        reason,
-    )
-    .await
+    let tombstone = tombstone(inner, snapshot.stamp, head, now);
+    let known = || snapshot.record(tombstone_times(inner, now));
+    perform(inner, id, tombstone, reason, known).await
 }
 
 /// As [`end`], for a record that was read from the store and that this release need not be able to
@@ -92,30 +119,37 @@ pub(crate) async fn end_record(
         |_| record.head.clone(),
         |head| ended_head(head, reason, now),
     );
-    perform(inner, id, tombstone(inner, record.stamp, head, now), reason).await
+    let tombstone = tombstone(inner, record.stamp, head, now);
+    perform(inner, id, tombstone, reason, || record.clone()).await
 }
 
+/// `known` is the session as it was last seen, should the store's answer be lost.
 async fn perform(
     inner: &Arc<Inner>,
     id: SessionId,
     tombstone: Option<Record>,
     reason: EndReason,
+    known: impl FnOnce() -> Record,
 ) -> Result<Option<Record>, Error> {
     let ended = match inner.store.end(id, tombstone.as_ref()).await {
         Ok(ended) => ended,
         Err(error) => {
             inner.store_failed("end", &error);
-            // The ending may have been performed and its answer lost: one look settles it.
-            let dead = error.kind() == StoreErrorKind::Unavailable
-                && match inner.store.peek(id).await {
-                    Ok(peek) => peek.is_none_or(|peek| peek.state == State::Ended),
-                    Err(_) => false,
-                };
             inner.forget(id);
-            if !dead {
-                return Err(error.into());
+            // The ending may have been performed and its answer lost: one look settles it.
+            let peek = match error.kind() {
+                StoreErrorKind::Unavailable => inner.store.peek(id).await,
+                _ => return Err(error.into()),
+            };
+            match (peek, &tombstone) {
+                // The first ending wins: a tombstone with our stamp says that it was this one.
+                (Ok(Some(peek)), Some(ours)) if peek.stamp == ours.stamp => Some(known()),
+                (Ok(Some(peek)), _) if peek.state == State::Ended => None,
+                // Nothing is kept: who removed it cannot be told, and it was this call's to do.
+                (Ok(None), None) => Some(known()),
+                (Ok(None), Some(_)) => None,
+                (Ok(Some(_)) | Err(_), _) => return Err(error.into()),
             }
-            None
         }
     };
     // What earlier requests have deferred ends with the session.
@@ -123,9 +157,9 @@ async fn perform(
         resident.clear_deferred();
     }
     inner.forget(id);
-    inner.stats.ends.add();
-    tracing::debug!(%id, %reason, "session ended");
     if let Some(record) = &ended {
+        inner.stats.ends.add();
+        tracing::debug!(%id, %reason, "session ended");
         inner.events.tell(|| Event::Ended {
             id,
             reason,

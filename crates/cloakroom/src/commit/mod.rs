@@ -8,6 +8,7 @@ mod guard;
 mod save;
 mod tell;
 mod touch;
+mod unsettled;
 
 use std::sync::Arc;
 
@@ -25,7 +26,9 @@ use crate::{CommitAt, Error, ErrorKind, Origin};
 pub(crate) use self::at_once::at_once;
 pub(crate) use self::end::{end, end_record};
 pub(crate) use self::guard::{Guarded, late};
-pub(crate) use self::touch::touch;
+pub(crate) use self::touch::{touch, touch_late};
+use self::unsettled::Failed;
+pub(crate) use self::unsettled::Unsettled;
 
 /// What calls for the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +46,9 @@ struct Base {
     resident: Arc<Resident>,
     login_seq: u32,
     digest: Digest,
-    /// The handle knows what the client carries; the token itself stays there.
-    has_token: bool,
-    /// The client's token names another node.
-    foreign_node: bool,
+    /// The handle knows what the client carries, and the head that may tell it once more is still to
+    /// leave.
+    may_send: bool,
 }
 
 struct Work {
@@ -89,6 +91,9 @@ struct NowStored {
 /// Stores the changes of a handle now; see [`Session::commit`](crate::Session::commit).
 pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
     // A destroy is performed here; every other refusal is the caller's.
+    if cell.is_hooks {
+        return Err(ErrorKind::HeadSent.into());
+    }
     let destroyed = cell.with(|state| state.destroy.is_some());
     if !destroyed {
         cell.read(|_| ())?;
@@ -103,8 +108,9 @@ pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
 /// Whether the end of this request has anything to do; decides without any I/O.
 pub(crate) fn has_work(cell: &Cell, state: &State, now: Timestamp) -> bool {
     let rolled_back = cell.phase() == Phase::RolledBack;
-    // A commit of the handler that it did not wait for: the head does, for what comes of it.
+    // A commit of the handler that it did not wait for, or whose end is open: the head waits.
     state.pending.is_some()
+        || state.unsettled.is_some()
         || decide(&cell.inner, state, When::Head, rolled_back, now) != Plan::Nothing
 }
 
@@ -114,13 +120,14 @@ fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Time
     }
     let touch_due = |stored: &Stored| {
         let [.., spread] = *stored.id().as_bytes();
-        inner
-            .config
-            .times
-            .touch_is_due(&stored.snapshot.head, stored.times, now, spread)
+        let head = &stored.snapshot.head;
+        let times = &inner.config.times;
+        // Also where the session was kept alive while the cookie's own age ran on.
+        times.touch_is_due(head, stored.times, now, spread)
+            || (stored.token.is_some() && save::cookie_is_due(inner, &stored.resident, head, now))
     };
     let destroyed = state.destroy.is_some();
-    let changed = !state.log.is_empty() || state.foreign_node;
+    let changed = !state.log.is_empty();
     // Asked only where it can decide: it costs more than the rest.
     let may_touch = when == When::Head && !destroyed && (rolled_back || !changed);
     plan(Facts {
@@ -164,59 +171,65 @@ pub(crate) async fn run(cell: &Cell, when: When, now: Timestamp) -> Result<(), E
         Some(turn) => (turn, now),
         None => (cell.turn.lock().await, inner.now()),
     };
-    let rolled_back = cell.phase() == Phase::RolledBack;
-    let mut work = cell.with(|state| begin(inner, state, when, rolled_back, now));
+    let is_open = cell.with(|state| state.unsettled.is_some());
+    if is_open && let Err(error) = Box::pin(unsettled::settle(cell)).await {
+        report(inner, cell.with(|state| state.last_id), &error, when);
+        return Err(error);
+    }
+    let mut work = cell.with(|state| begin(inner, state, when, cell.phase(), now));
     let result = match (work.plan, &work.base) {
         (Plan::Create | Plan::CreateEmpty, _) => Box::pin(create::create(inner, &mut work)).await,
         (Plan::Save, Some(base)) => match inner.config.commit_at {
-            CommitAt::LastExit { at_most } if may_wait(inner, base, &work.log, when) => {
-                Box::pin(defer::defer(inner, base, &work.log, at_most)).await
+            CommitAt::LastExit { at_most } if may_wait(inner, &work.log, when) => {
+                let deferred = Box::pin(defer::defer(inner, base, &work.log, at_most)).await;
+                deferred.map_err(Failed::from)
             }
             _ => save::save(inner, base, &work.log, now).await,
         },
         (Plan::Touch, Some(base)) => Ok(Box::pin(touch::at_head(inner, base, now)).await),
-        (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now)).await,
+        (Plan::End, Some(base)) => Box::pin(end::of_handle(inner, base, work.reason, now))
+            .await
+            .map_err(Failed::from),
         (Plan::Nothing, _) | (Plan::Save | Plan::Touch | Plan::End, None) => Ok(Done::Nothing),
     };
     if let (Ok(Done::Gone), Some(base)) = (&result, &work.base) {
         let id = base.resident.id();
         inner.events.tell(|| crate::Event::Gone { id });
     }
-    if let Err(error) = &result {
+    if let Err(failed) = &result {
         let id = work.base.as_ref().map(|base| base.resident.id());
-        report(inner, id, error, when);
+        report(inner, id, &failed.error, when);
     }
     cell.with(|state| {
-        if result.is_err() && when == When::Explicit {
+        if result.is_err() && when == When::Explicit && state.replaces.is_none() {
             // Whatever is not ended yet is for the next try to end.
             state.replaces = work.replaces.take();
         }
         let using = matches!(cell.phase(), Phase::Running | Phase::Sealed);
-        finish(inner, state, result, when, using)
+        finish(inner, state, work.base.as_ref(), result, when, using)
     })
 }
 
 /// Only changes of attributes may wait for the last exit, and only where the next request of this
 /// node finds them.
-fn may_wait(inner: &Inner, base: &Base, log: &ChangeLog, when: When) -> bool {
-    when == When::Head && log.is_data_only() && !base.foreign_node && inner.l1.is_on()
+fn may_wait(inner: &Inner, log: &ChangeLog, when: When) -> bool {
+    when == When::Head && log.is_data_only() && inner.l1.is_on()
 }
 
-fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: Timestamp) -> Work {
-    let plan = decide(inner, state, when, rolled_back, now);
+fn begin(inner: &Inner, state: &mut State, when: When, phase: Phase, now: Timestamp) -> Work {
+    let plan = decide(inner, state, when, phase == Phase::RolledBack, now);
     let log = if plan == Plan::CreateEmpty {
         SharedLog::default()
     } else {
         state.log.take()
     };
     state.pending = Some(log.clone());
-    let foreign_node = state.foreign_node;
+    let before_head = when != When::Late && phase != Phase::Released;
     let base = state.stored.as_ref().map(|stored| Base {
         resident: Arc::clone(&stored.resident),
         login_seq: stored.login_seq,
         digest: stored.digest,
-        has_token: stored.token.is_some(),
-        foreign_node,
+        may_send: stored.token.is_some() && before_head,
     });
     let reason = state.destroy.unwrap_or(EndReason::Logout);
     Work {
@@ -233,38 +246,35 @@ fn begin(inner: &Inner, state: &mut State, when: When, rolled_back: bool, now: T
 fn finish(
     inner: &Inner,
     state: &mut State,
-    result: Result<Done, Error>,
+    base: Option<&Base>,
+    result: Result<Done, Failed>,
     when: When,
     using: bool,
 ) -> Result<(), Error> {
-    if when == When::Explicit
-        && result
-            .as_ref()
-            .is_err_and(|error| error.kind() != ErrorKind::Superseded)
-    {
-        // The handler may try again, and if it does not, the response's commit does.
-        state.give_back();
-    }
+    let result = match result {
+        Ok(done) => done,
+        Err(failed) => return Err(fail(inner, state, base, failed, when)),
+    };
     let log = state.pending.take().unwrap_or_default();
     match result {
-        Ok(Done::Nothing) => Ok(()),
-        Ok(Done::Touched { times, resend }) => {
+        Done::Nothing => Ok(()),
+        Done::Touched { times, resend } => {
             if let Some(stored) = &mut state.stored {
                 stored.times = stored.times.forward(times);
-                if let Some(token) = stored.token.clone().filter(|_| resend) {
-                    state.outgoing = Outgoing::Set(token);
+                if resend {
+                    state.send_again();
                 }
             }
             Ok(())
         }
-        Ok(Done::Stored(now)) => stored(inner, state, now, using),
-        Ok(Done::Ended) => {
+        Done::Stored(now) => stored(inner, state, now, using),
+        Done::Ended => {
             state.destroy = None;
             state.closed = Some(ErrorKind::Ended);
             state.outgoing = Outgoing::Remove;
             Ok(())
         }
-        Ok(Done::Gone) => {
+        Done::Gone => {
             inner.stats.gone.add();
             state.closed = Some(ErrorKind::Ended);
             state.outgoing = Outgoing::Nothing;
@@ -275,15 +285,38 @@ fn finish(
                 Err(ErrorKind::Ended.into())
             }
         }
-        Err(error) => {
-            if error.kind() == ErrorKind::Superseded {
-                inner.stats.superseded.add();
-                state.closed = Some(ErrorKind::Superseded);
-                state.destroy = None;
-            }
-            Err(error)
-        }
     }
+}
+
+/// What a failed commit leaves to be done: after one in the handler, whatever it did not store.
+fn fail(
+    inner: &Inner,
+    state: &mut State,
+    base: Option<&Base>,
+    failed: Failed,
+    when: When,
+) -> Error {
+    let Failed { error, open } = failed;
+    if error.kind() == ErrorKind::Superseded {
+        inner.stats.superseded.add();
+        state.closed = Some(ErrorKind::Superseded);
+        state.destroy = None;
+    }
+    // Meanwhile the handle may have been told to leave that session, or to end it.
+    let is_left = state.destroy.is_some()
+        || base
+            .zip(state.replaces.as_ref())
+            .is_some_and(|(base, old)| Arc::ptr_eq(&base.resident, &old.resident));
+    if when != When::Explicit || is_left || state.closed.is_some() {
+        state.pending = None;
+    } else if open.is_some() {
+        // Shown to the handler still, and looked after before anything else is written.
+        state.unsettled = open;
+    } else {
+        // The handler may try again, and if it does not, the response's commit does.
+        state.give_back();
+    }
+    error
 }
 
 fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Result<(), Error> {
@@ -301,6 +334,12 @@ fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Resu
         inner.watch(&snapshot.head);
         using.then(|| in_use.unwrap_or_else(|| InUse::new(&resident)))
     };
+    // A login as somebody else, after this commit had begun, may have left the session behind.
+    let left = state.replaces.as_deref_mut();
+    if let Some(left) = left.filter(|left| Arc::ptr_eq(&left.resident, &resident)) {
+        (left.snapshot, left.times) = (snapshot, times);
+        return refused.map_or(Ok(()), Err);
+    }
     let mut same = state.stored.as_mut();
     same = same.filter(|kept| Arc::ptr_eq(&kept.resident, &resident));
     let known = if let Some(kept) = same {
@@ -348,7 +387,7 @@ fn report(inner: &Inner, id: Option<cloakroom_core::SessionId>, error: &Error, w
 enum Settled {
     Stored,
     Gone,
-    Unknown,
+    Unknown(Error),
 }
 
 /// A write that was not answered is not repeated: one look at the stamp says whether it was stored.
@@ -365,14 +404,12 @@ async fn settle(
         return Err(error.into());
     }
     inner.stats.peeks.add();
-    let settled = match inner.store.peek(id).await {
+    Ok(match inner.store.peek(id).await {
         Ok(Some(peek)) if peek.stamp == ours => Settled::Stored,
         Ok(Some(peek)) if peek.state == RecordState::Ended => Settled::Gone,
-        Ok(_) | Err(_) => Settled::Unknown,
-    };
-    if matches!(settled, Settled::Unknown) {
-        inner.forget(id);
-        return Err(error.into());
-    }
-    Ok(settled)
+        Ok(_) | Err(_) => {
+            inner.forget(id);
+            Settled::Unknown(error.into())
+        }
+    })
 }

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{
-    Record, SaveOutcome, Secret, SessionId, Stamp, State, StoreError, Timestamp, Token,
-};
+use cloakroom_core::{Record, SaveOutcome, Secret, Stamp, State, Timestamp, Token};
 
+use super::unsettled::{Failed, Unsettled};
 use super::{Base, Done, NowStored, Settled, settle, tell, touch};
 use crate::cache::{Resident, Seen, View};
 use crate::inner::Inner;
-use crate::record::{Snapshot, Unreadable};
+use crate::record::{Head, Snapshot, Unreadable};
 use crate::session::ChangeLog;
 use crate::transport::Refresh;
 use crate::{Error, ErrorKind};
@@ -26,7 +25,7 @@ pub(super) async fn save(
     base: &Base,
     log: &ChangeLog,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> Result<Done, Failed> {
     let resident = &base.resident;
     let _turn = turn(inner, resident).await?;
     let Some(mut waiting) = resident.deferred(base.login_seq) else {
@@ -34,9 +33,19 @@ pub(super) async fn save(
     };
     // What earlier requests have left behind goes first, in the same write.
     waiting.append(log.clone());
-    let done = Box::pin(attempts(inner, base, &waiting, now)).await?;
+    let done = Box::pin(attempts(inner, base, &waiting, now)).await;
+    let is_lost = match &done {
+        Ok(_) => false,
+        // Nobody comes after a flush, which has no changes of its own; and what may have been
+        // stored is not written a second time.
+        Err(failed) if log.is_empty() || failed.open.is_some() => true,
+        Err(_) => return done,
+    };
     resident.clear_deferred();
-    Ok(done)
+    if is_lost && !log.is_empty() {
+        inner.stats.late_commits_lost.add();
+    }
+    done
 }
 
 async fn attempts(
@@ -44,7 +53,7 @@ async fn attempts(
     base: &Base,
     log: &ChangeLog,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> Result<Done, Failed> {
     let resident = &base.resident;
     let mut secret = None;
     let mut current = resident.view();
@@ -52,7 +61,7 @@ async fn attempts(
     let mut asked = false;
     for attempt in 0..ATTEMPTS {
         if current.snapshot.head.login_seq != base.login_seq {
-            return Err(ErrorKind::Superseded.into());
+            return Err(Error::from(ErrorKind::Superseded).into());
         }
         if current.times.is_due(now) {
             let Some(view) = reread(inner, resident, now).await? else {
@@ -61,7 +70,7 @@ async fn attempts(
             current = view;
             asked = true;
         }
-        let mut next = Next::new(inner, base, log, &current, &mut secret, now)?;
+        let next = Next::new(inner, base, log, &current, &mut secret, now)?;
         if next.is_same {
             // Boxed, as all that is rare: a commit's future is moved to the heap in one piece.
             if asked || Box::pin(is_current(inner, resident, &current, now)).await? {
@@ -74,8 +83,8 @@ async fn attempts(
             asked = true;
             continue;
         }
-        match write(inner, resident, &current, &mut next, secret.as_ref(), now).await? {
-            Written::Stored(view) => {
+        match write(inner, resident, &current, next, secret.as_ref(), now).await? {
+            Written::Stored(view, next) => {
                 let id = resident.id();
                 tell::saved(inner, id, log, &current.snapshot, &view.snapshot, attempt);
                 return Ok(done(resident, view, next));
@@ -83,7 +92,7 @@ async fn attempts(
             Written::Gone => return Ok(Done::Gone),
             Written::Conflict(view) => {
                 inner.stats.conflicts.add();
-                resident.install(view.clone(), None);
+                install_conflict(inner, resident, &view);
                 current = view;
                 asked = true;
                 if attempt >= AT_ONCE {
@@ -97,7 +106,16 @@ async fn attempts(
             }
         }
     }
-    Err(ErrorKind::Conflict.into())
+    Err(Error::from(ErrorKind::Conflict).into())
+}
+
+fn install_conflict(inner: &Inner, resident: &Resident, view: &View) {
+    let generation = inner.generations.of(resident.id());
+    resident.install(view.clone(), None);
+    if view.seen.stale || inner.generations.of(resident.id()) != generation {
+        // A notice came between the look and the fill.
+        resident.distrust();
+    }
 }
 
 /// The queue of commits of one session on this node.
@@ -108,7 +126,7 @@ pub(super) async fn turn<'a>(
     if let Some(turn) = resident.turn().try_lock() {
         return Ok(turn);
     }
-    let limit = inner.config.store_timeout * 2;
+    let limit = inner.config.store_timeout.saturating_mul(2);
     Box::pin(tokio::time::timeout(limit, resident.turn().lock()))
         .await
         .map_err(|_| {
@@ -120,7 +138,8 @@ pub(super) async fn turn<'a>(
 }
 
 /// The record that a commit wants to store.
-pub(super) struct Next {
+#[derive(Debug)]
+pub(crate) struct Next {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) times: cloakroom_core::Times,
     /// The new token that the client must be told.
@@ -133,6 +152,11 @@ pub(super) struct Next {
 }
 
 impl Next {
+    /// Whether the secret is a new one.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Whether it only stores other attributes: the client is told nothing.
     pub(super) fn is_plain(&self) -> bool {
         !self.is_same && self.token.is_none() && !self.resend && self.refused.is_none()
@@ -167,19 +191,18 @@ impl Next {
         if let Some(idle) = log.idle {
             head.set_idle(idle);
         }
-        let is_same = !renews
-            && !base.foreign_node
-            && head.idle() == old.head.idle()
-            && replayed.body == old.body;
+        let is_same = !renews && head.idle() == old.head.idle() && replayed.body == old.body;
         let mut token = None;
         let mut resend = false;
         if renews {
             let secret = secret.clone();
             token = secret.map(|secret| Token::new(base.resident.id(), secret));
-        } else if base.foreign_node || cookie_is_due(inner, base, current, now) {
-            // Never when the secret has changed meanwhile.
-            resend = base.has_token && head.digest == base.digest;
-            head.sent_at = now;
+        } else if base.may_send && head.digest == base.digest {
+            // Never when the secret has changed meanwhile. What is not sent is due still.
+            resend = cookie_is_due(inner, &base.resident, &head, now);
+            if resend {
+                head.sent_at = now;
+            }
         }
         head.set_node(config.node.as_deref());
         let deadline = config.times.deadline(&head, now);
@@ -208,12 +231,17 @@ impl Next {
 }
 
 /// A cookie with a Max-Age is sent again one touch interval after it was last sent.
-fn cookie_is_due(inner: &Inner, base: &Base, current: &View, now: Timestamp) -> bool {
+pub(super) fn cookie_is_due(
+    inner: &Inner,
+    resident: &Resident,
+    head: &Head,
+    now: Timestamp,
+) -> bool {
     if inner.transports.refresh() != Refresh::WithUse {
         return false;
     }
-    let sent_at = base.resident.sent_at().min(now);
-    now.since(sent_at) >= inner.config.times.touch_interval_of(&current.snapshot.head)
+    let sent_at = resident.sent_at().min(now);
+    now.since(sent_at) >= inner.config.times.touch_interval_of(head)
 }
 
 /// Nothing was to be written: the use may be worth a touch.
@@ -228,7 +256,7 @@ async fn same(inner: &Arc<Inner>, base: &Base, current: View, next: Next, now: T
     Done::Nothing
 }
 
-fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
+pub(super) fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
     Done::Stored(NowStored {
         resident: Arc::clone(resident),
         snapshot: view.snapshot,
@@ -240,7 +268,7 @@ fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
 }
 
 enum Written {
-    Stored(View),
+    Stored(View, Next),
     Conflict(View),
     Gone,
 }
@@ -249,45 +277,60 @@ async fn write(
     inner: &Arc<Inner>,
     resident: &Arc<Resident>,
     current: &View,
-    next: &mut Next,
+    mut next: Next,
     secret: Option<&Secret>,
     now: Timestamp,
-) -> Result<Written, Error> {
+) -> Result<Written, Failed> {
     let id = resident.id();
     let stamp = next.snapshot.stamp;
-    let Sent { generation, epoch } = Sent::announced(inner, resident, stamp);
+    let sent = Sent::announced(inner, resident, stamp);
     let record = Snapshot::lend(&mut next.snapshot, next.times);
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
+    Snapshot::take_back(&mut next.snapshot, record);
     let stored = match outcome {
         Ok(SaveOutcome::Saved) => true,
         Ok(SaveOutcome::Conflict(found)) if found.stamp == stamp => true,
         Ok(SaveOutcome::Conflict(found)) => {
             let seen = Seen {
-                epoch,
+                epoch: sent.epoch,
                 at: now,
-                stale: inner.generations.of(id) != generation,
+                stale: inner.generations.of(id) != sent.generation,
             };
-            return conflict(found, seen).map(Written::Conflict);
+            return Ok(Written::Conflict(conflict(found, seen)?));
         }
         Ok(SaveOutcome::Ended(_) | SaveOutcome::Gone) => false,
-        Err(error) => Box::pin(settled(inner, id, stamp, error)).await?,
+        Err(error) => match Box::pin(settle(inner, id, stamp, error)).await? {
+            Settled::Stored => true,
+            Settled::Gone => false,
+            Settled::Unknown(error) => {
+                let open = Box::new(Unsettled::Save {
+                    resident: Arc::clone(resident),
+                    next,
+                    secret: secret.cloned(),
+                    sent,
+                    expected: current.snapshot.stamp,
+                });
+                return Err(Failed {
+                    error,
+                    open: Some(open),
+                });
+            }
+        },
     };
     if !stored {
         inner.forget(id);
         return Ok(Written::Gone);
     }
-    let secret = secret.filter(|_| next.token.is_some());
-    let sent = Sent { generation, epoch };
-    Ok(Written::Stored(keep(
-        inner, resident, next, record, sent, secret, now,
-    )))
+    let secret = secret.filter(|_| next.is_renewed());
+    let view = keep(inner, resident, &next, sent, secret);
+    Ok(Written::Stored(view, next))
 }
 
 /// What was known of the session's notices when a write was sent.
-#[derive(Clone, Copy)]
-pub(super) struct Sent {
-    pub(super) generation: u64,
-    pub(super) epoch: u64,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    generation: u64,
+    epoch: u64,
 }
 
 impl Sent {
@@ -306,24 +349,21 @@ impl Sent {
 pub(super) fn keep(
     inner: &Inner,
     resident: &Arc<Resident>,
-    next: &mut Next,
-    record: Record,
+    next: &Next,
     sent: Sent,
     secret: Option<&Secret>,
-    now: Timestamp,
 ) -> View {
     let id = resident.id();
     inner.stats.saves.add();
     // A notice that came between is about somebody else's write, later than ours.
     let stale = inner.generations.of(id) != sent.generation;
     inner.generations.raise(id);
-    Snapshot::take_back(&mut next.snapshot, record);
     let view = View {
         snapshot: Arc::clone(&next.snapshot),
         times: next.times,
         seen: Seen {
             epoch: sent.epoch,
-            at: now,
+            at: next.times.used_at,
             stale,
         },
     };
@@ -335,18 +375,6 @@ pub(super) fn keep(
         resident.distrust();
     }
     view
-}
-
-async fn settled(
-    inner: &Inner,
-    id: SessionId,
-    stamp: Stamp,
-    error: StoreError,
-) -> Result<bool, Error> {
-    Ok(matches!(
-        settle(inner, id, stamp, error).await?,
-        Settled::Stored
-    ))
 }
 
 fn conflict(found: Record, seen: Seen) -> Result<View, Error> {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use cloakroom_core::{Times, Timestamp, TouchOutcome};
 
+use super::save::cookie_is_due;
 use super::{Base, Done};
 use crate::cache::{Resident, View};
 use crate::events::Event;
@@ -15,9 +16,11 @@ pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> 
     // exact does each of them write.
     let claim = base.resident.claim_touch();
     let view = base.resident.view();
-    let times = &inner.config.times;
-    let exact = times.touch_interval_of(&view.snapshot.head).is_zero();
-    if !exact && (claim.is_none() || !inner.touch_is_due(base.resident.id(), &view, now)) {
+    let head = &view.snapshot.head;
+    let exact = inner.config.times.touch_interval_of(head).is_zero();
+    let is_due = inner.touch_is_due(base.resident.id(), &view, now)
+        || (base.may_send && cookie_is_due(inner, &base.resident, head, now));
+    if !exact && (claim.is_none() || !is_due) {
         return Done::Nothing;
     }
     if view.snapshot.head.login_seq != base.login_seq {
@@ -29,11 +32,29 @@ pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> 
     // A cookie that has an age is due again, unless the secret has changed meanwhile.
     let unchanged = base.resident.view().snapshot.head.digest == base.digest;
     let due = inner.transports.refresh() == Refresh::WithUse && unchanged;
-    let resend = due && base.has_token;
+    let resend = due && base.may_send;
     if resend {
         base.resident.token_sent(now);
     }
     Done::Touched { times, resend }
+}
+
+/// Records, on a tracked task, a use at `now` of a handle that has outlived its response.
+pub(crate) fn touch_late(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    login_seq: u32,
+    now: Timestamp,
+) {
+    let (inner, resident) = (Arc::clone(inner), Arc::clone(resident));
+    Arc::clone(&inner).tasks.spawn(async move {
+        let claim = resident.claim_touch();
+        let view = resident.view();
+        let is_ours = view.snapshot.head.login_seq == login_seq;
+        if claim.is_some() && is_ours && inner.touch_is_due(resident.id(), &view, now) {
+            touch(&inner, &resident, view, now).await;
+        }
+    });
 }
 
 /// Records a use at `now` in the store; `None` if the session is gone, or the store is down.

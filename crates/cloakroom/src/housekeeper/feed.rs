@@ -29,7 +29,7 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(inner) = self.weak.upgrade() {
-            inner.coherent.feed_is_gone();
+            inner.coherent.feed_is_gone(inner.now());
         }
     }
 }
@@ -39,7 +39,7 @@ fn hear(inner: &Arc<Inner>, change: Change) {
         Change::Live => inner.coherent.feed_is_live(),
         Change::Lost => {
             tracing::warn!("session change feed lost: copies are verified before use");
-            inner.coherent.feed_is_lost();
+            inner.coherent.feed_is_lost(inner.now());
         }
         Change::AllGone => inner.coherent.all_gone(),
         Change::Saved { id, stamp } => {

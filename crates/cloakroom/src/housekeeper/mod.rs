@@ -82,7 +82,7 @@ impl Drop for Running {
             return;
         }
         if let Some(inner) = self.0.upgrade() {
-            inner.coherent.feed_is_lost();
+            inner.coherent.feed_is_lost(inner.now());
             inner.housekeeper.running.store(false, Ordering::Release);
         }
     }

@@ -46,6 +46,19 @@ impl Snapshot {
         ))
     }
 
+    /// The record that stores this snapshot.
+    pub(crate) fn record(&self, times: Times) -> Record {
+        let (owner, body) = (self.owner.clone(), self.body.clone().into_bytes());
+        Record::from_stored(
+            self.stamp,
+            State::Live,
+            owner,
+            times,
+            self.head.encode(),
+            body,
+        )
+    }
+
     /// The record that stores this snapshot, which nobody shares yet. It borrows the attributes,
     /// which are large, until [`take_back`](Self::take_back).
     pub(crate) fn lend(this: &mut Arc<Self>, times: Times) -> Record {

@@ -80,7 +80,8 @@ pub(super) async fn confirm(
     };
     match asked {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
-            let age = now.since(view.seen.at.min(now));
+            let current_at = inner.coherent.last_current(view.seen);
+            let age = now.since(current_at.min(now));
             let allowed = inner.config.stale_if_error.is_some_and(|most| age <= most);
             // Nor one that a notice has called old: its session may have ended.
             if allowed && !view.seen.stale && !view.times.is_due(now) {
@@ -125,16 +126,20 @@ async fn peek(
         return Ok(None);
     };
     let stale = inner.generations.of(id) != generation;
-    resident.confirm(peek.stamp, peek.deadline, Seen { stale, ..seen });
+    // Another node may have touched the session meanwhile; then this one need not.
+    let head = &view.snapshot.head;
+    let used_at = inner.config.times.used_at_of(head, peek.deadline);
+    let times = Times {
+        used_at: used_at.map_or(view.times.used_at, |at| at.max(view.times.used_at)),
+        deadline: peek.deadline,
+        ..view.times
+    };
+    resident.confirm(peek.stamp, times, Seen { stale, ..seen });
     if inner.generations.of(id) != generation {
         // A notice came between the look and the note of it.
         resident.distrust();
     }
     // This request's copy is the one that was asked about, whatever came meanwhile.
-    let times = Times {
-        deadline: peek.deadline,
-        ..view.times
-    };
     Ok(Some(View {
         times,
         seen,
@@ -217,9 +222,7 @@ pub(super) fn admit(inner: &Arc<Inner>, token: &Token, loaded: &Loaded, origin: 
         times: loaded.times,
         seen,
     };
-    let resident = inner
-        .l1
-        .admit(id, view.clone(), token.secret(), |_| unmoved());
+    let resident = inner.l1.admit(id, view.clone(), token.secret(), unmoved);
     if !unmoved() {
         // Something changed between the look and the fill: whoever is next asks again.
         resident.distrust();

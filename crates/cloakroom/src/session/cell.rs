@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) log: SharedLog,
     /// The part of the log that a commit is writing just now.
     pub(crate) pending: Option<SharedLog>,
+    /// A write whose end is open, of what is `pending`.
+    pub(crate) unsettled: Option<Box<crate::commit::Unsettled>>,
     pub(crate) outgoing: Outgoing,
     /// The session that a login of another owner has left behind, to be ended by the commit.
     pub(crate) replaces: Option<Box<Stored>>,
@@ -75,6 +77,8 @@ pub(crate) struct State {
     pub(crate) eager: bool,
     /// The `on_create` hook has run for this new session.
     pub(crate) hooked: bool,
+    /// The request was rolled back, and something was lost by it.
+    pub(crate) dropped: bool,
     /// The presented token carries another node's name, or none.
     pub(crate) foreign_node: bool,
     /// The id is readable also after the end.
@@ -91,12 +95,14 @@ impl State {
             stored: None,
             log: SharedLog::default(),
             pending: None,
+            unsettled: None,
             outgoing: Outgoing::Nothing,
             replaces: None,
             destroy: None,
             closed: None,
             eager: false,
             hooked: false,
+            dropped: false,
             foreign_node: false,
             last_id: None,
             now,
@@ -112,12 +118,46 @@ impl State {
         }
     }
 
+    /// The client is to be told the token that it has once more.
+    pub(crate) fn send_again(&mut self) {
+        let stored = self.stored.as_ref();
+        if let Some(token) = stored.and_then(|stored| stored.token.clone()) {
+            self.outgoing = Outgoing::Set(token);
+        }
+    }
+
     /// A commit has stored nothing: its changes are to be committed still.
     pub(crate) fn give_back(&mut self) {
         if let Some(log) = self.pending.take() {
             let later = std::mem::replace(&mut self.log, log);
             self.log.append(later.into_owned());
         }
+    }
+
+    /// Whether the handle may still be asked for anything.
+    fn check_readable(&self, phase: Phase) -> Result<(), Error> {
+        match self.closed {
+            _ if phase == Phase::RolledBack => Err(ErrorKind::RolledBack.into()),
+            Some(kind) => Err(kind.into()),
+            None if self.destroy.is_some() => Err(ErrorKind::Ended.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether changes would come to anything, of a handle that may be read.
+    fn check_writable(&self, phase: Phase) -> Result<(), Error> {
+        if self.origin == Origin::Stale {
+            return Err(ErrorKind::ReadOnly.into());
+        }
+        if self.stored.is_none() {
+            if self.presented == Presented::Superseded {
+                return Err(ErrorKind::Superseded.into());
+            }
+            if phase != Phase::Running {
+                return Err(ErrorKind::HeadSent.into());
+            }
+        }
+        Ok(())
     }
 
     /// The session is used by this request no more.
@@ -148,6 +188,8 @@ pub(crate) struct Cell {
     pub(crate) https: bool,
     /// What is left in it is not committed once more: this is the late commit already.
     late: bool,
+    /// What the `on_create` hook is given: it cannot commit what is not stored yet.
+    pub(crate) is_hooks: bool,
 }
 
 impl Cell {
@@ -161,7 +203,15 @@ impl Cell {
             turn: futures_util::lock::Mutex::new(()),
             https,
             late: false,
+            is_hooks: false,
         }
+    }
+
+    /// A session that does not exist yet, for the `on_create` hook.
+    pub(crate) fn for_hook(inner: Arc<Inner>, state: State) -> Self {
+        let mut cell = Self::with_state(inner, Phase::Running, state);
+        cell.is_hooks = true;
+        cell
     }
 
     pub(crate) fn with_state(inner: Arc<Inner>, phase: Phase, state: State) -> Self {
@@ -173,6 +223,7 @@ impl Cell {
             turn: futures_util::lock::Mutex::new(()),
             https: false,
             late: false,
+            is_hooks: false,
         }
     }
 
@@ -185,23 +236,47 @@ impl Cell {
         }
     }
 
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Release);
+    /// Moves on if the request is where it is thought to be; whether it was. For who holds the lock:
+    /// calls on the handle look at the phase under it.
+    pub(crate) fn advance(&self, from: Phase, to: Phase) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        let moved = self
+            .phase
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        moved.is_ok()
+    }
+
+    /// Whether the request has not asked for its session. If so its head leaves: who asks from here
+    /// on comes after it.
+    pub(crate) fn leave_unasked(&self) -> bool {
+        let unasked = self.lock().is_none();
+        if unasked {
+            self.advance(Phase::Running, Phase::Released);
+        }
+        unasked
     }
 
     /// Drops the changes unless the head is on its way already.
     pub(crate) fn roll_back(&self) {
-        let moved = self.phase.compare_exchange(
-            Phase::Running as u8,
-            Phase::RolledBack as u8,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        if moved.is_ok()
-            && let Some(state) = &mut *self.lock()
+        let mut slot = self.lock();
+        if self.advance(Phase::Running, Phase::RolledBack)
+            && let Some(state) = &mut *slot
         {
+            state.dropped = !state.log.is_empty();
             state.log = SharedLog::default();
             state.take_login_back();
+        }
+    }
+
+    /// The thread that holds a handle panics: it has not finished what it wanted to store. A commit
+    /// that has begun goes on.
+    pub(super) fn roll_back_by_panic(&self) {
+        self.roll_back();
+        let mut slot = self.lock();
+        if self.advance(Phase::Released, Phase::RolledBack)
+            && let Some(state) = &mut *slot
+        {
+            state.log = SharedLog::default();
         }
     }
 
@@ -226,10 +301,14 @@ impl Cell {
     /// Takes what was found for the request. Two extractors may have asked at once: they share what
     /// was first. Whether this was it.
     pub(crate) fn put(&self, found: impl FnOnce() -> State) -> bool {
-        let mut state = self.lock();
-        let first = state.is_none();
+        let mut slot = self.lock();
+        let first = slot.is_none();
         if first {
-            *state = Some(found());
+            let state = slot.insert(found());
+            if self.phase() != Phase::Running {
+                // The head has left: nothing would end the use.
+                drop(state.take_use());
+            }
         }
         first
     }
@@ -243,14 +322,30 @@ impl Cell {
 
     /// Looks at a state that may be read.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error> {
-        if self.phase() == Phase::RolledBack {
-            return Err(ErrorKind::RolledBack.into());
-        }
-        self.with(|state| match state.closed {
-            Some(kind) => Err(kind.into()),
-            None if state.destroy.is_some() => Err(ErrorKind::Ended.into()),
-            None => Ok(look(state)),
+        self.with(|state| {
+            let phase = self.phase();
+            state.check_readable(phase)?;
+            if phase == Phase::Released {
+                self.note_use(state);
+            }
+            Ok(look(state))
         })
+    }
+
+    /// A handle that has outlived its response counts as a use when it reads.
+    fn note_use(&self, state: &mut State) {
+        let Some(stored) = state.stored.as_mut().filter(|_| !self.late) else {
+            return;
+        };
+        let now = self.inner.now();
+        let [.., spread] = *stored.id().as_bytes();
+        let head = &stored.snapshot.head;
+        let times = &self.inner.config.times;
+        if state.origin != Origin::Stale && times.touch_is_due(head, stored.times, now, spread) {
+            // Whatever comes of it, the next one is due an interval later.
+            stored.times.used_at = now;
+            crate::commit::touch_late(&self.inner, &stored.resident, stored.login_seq, now);
+        }
     }
 
     /// Changes a state that may be written.
@@ -258,28 +353,26 @@ impl Cell {
         &self,
         change: impl FnOnce(&mut State) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let phase = self.phase();
-        if phase == Phase::RolledBack {
-            return Err(ErrorKind::RolledBack.into());
-        }
         self.with(|state| {
-            if let Some(kind) = state.closed {
-                return Err(kind.into());
+            let phase = self.phase();
+            state.check_readable(phase)?;
+            state.check_writable(phase)?;
+            change(state)
+        })
+    }
+
+    /// As [`write`](Self::write), for what the response must tell the client.
+    pub(super) fn write_before_head<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.with(|state| {
+            let phase = self.phase();
+            state.check_readable(phase)?;
+            if phase != Phase::Running {
+                return Err(ErrorKind::HeadSent.into());
             }
-            if state.destroy.is_some() {
-                return Err(ErrorKind::Ended.into());
-            }
-            if state.origin == Origin::Stale {
-                return Err(ErrorKind::ReadOnly.into());
-            }
-            if state.stored.is_none() {
-                if state.presented == Presented::Superseded {
-                    return Err(ErrorKind::Superseded.into());
-                }
-                if phase != Phase::Running {
-                    return Err(ErrorKind::HeadSent.into());
-                }
-            }
+            state.check_writable(phase)?;
             change(state)
         })
     }
@@ -290,13 +383,14 @@ impl Cell {
         &self,
         change: impl FnOnce(&mut State) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let absent =
-            self.read(|state| state.stored.is_none() && state.presented != Presented::Superseded)?;
-        if absent {
-            self.with(change)
-        } else {
-            self.write(change)
-        }
+        self.with(|state| {
+            let phase = self.phase();
+            state.check_readable(phase)?;
+            if state.stored.is_some() || state.presented == Presented::Superseded {
+                state.check_writable(phase)?;
+            }
+            change(state)
+        })
     }
 }
 

@@ -131,11 +131,7 @@ impl Session {
     ///
     /// [`ErrorKind::HeadSent`] once the response head has left; and those of [`Session`].
     pub fn renew(&self) -> Result<(), Error> {
-        if self.cell.phase() != Phase::Running {
-            self.cell.read(|_| ())?;
-            return Err(ErrorKind::HeadSent.into());
-        }
-        self.cell.write_or_nothing(|state| {
+        self.cell.write_before_head(|state| {
             if state.stored.is_some() {
                 state.log.renew = true;
                 state.log.serial += 1;
@@ -155,11 +151,7 @@ impl Session {
     /// [`ErrorKind::HeadSent`] once the response head has left; and those of [`Session`]. The commit
     /// answers [`ErrorKind::Superseded`] (409) if another login was first.
     pub fn login(&self, new: Owner) -> Result<(), Error> {
-        if self.cell.phase() != Phase::Running {
-            self.cell.read(|_| ())?;
-            return Err(ErrorKind::HeadSent.into());
-        }
-        self.cell.write(|state| {
+        self.cell.write_before_head(|state| {
             if owner(state).is_some_and(|owner| *owner != new) {
                 if let Some(stored) = state.stored.take() {
                     state.replaces = Some(Box::new(stored));
@@ -219,7 +211,8 @@ impl Session {
             state.log = SharedLog::default();
             state.eager = false;
             state.take_login_back();
-            if state.stored.is_some() {
+            // A create that is under way makes one that is then ended.
+            if state.stored.is_some() || state.pending.is_some() {
                 state.destroy = Some(EndReason::Logout);
             } else {
                 state.closed = Some(ErrorKind::Ended);
@@ -283,9 +276,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A handler that panics has not finished what it wanted to store.
         if std::thread::panicking() {
-            self.cell.roll_back();
+            self.cell.roll_back_by_panic();
         }
     }
 }

@@ -210,6 +210,12 @@ impl ChangeLog {
         }
     }
 
+    /// Whether writing it twice comes to the same as writing it once.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let is_update = |entry: &Entry| matches!(entry.op, Op::Update { .. });
+        !self.renew && self.login.is_none() && !self.entries().any(is_update)
+    }
+
     /// Whether a replay over this snapshot runs no closure.
     pub(crate) fn is_computed_from(&self, now: &Arc<Snapshot>) -> bool {
         self.entries().all(|entry| match &entry.op {

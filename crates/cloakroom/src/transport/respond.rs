@@ -97,10 +97,7 @@ impl Transports {
                     plain.expose()
                 };
                 only_cookie(headers, cookie.name(), cookie.set(text, age, answer.https));
-                if !headers.contains_key(CACHE_CONTROL) {
-                    let value = HeaderValue::from_static("no-cache=\"Set-Cookie\"");
-                    headers.insert(CACHE_CONTROL, value);
-                }
+                no_cache_of_cookies(headers);
             }
             Transport::Header(header) => {
                 headers.insert(
@@ -124,10 +121,20 @@ impl Transports {
 
 fn take_back(headers: &mut HeaderMap, way: &Transport, https: bool) {
     match way {
-        Transport::Cookie(cookie) => only_cookie(headers, cookie.name(), cookie.removal(https)),
+        Transport::Cookie(cookie) => {
+            only_cookie(headers, cookie.name(), cookie.removal(https));
+            no_cache_of_cookies(headers);
+        }
         Transport::Header(header) => {
             headers.insert(header.name().clone(), RenderedHeader::removal());
         }
+    }
+}
+
+fn no_cache_of_cookies(headers: &mut HeaderMap) {
+    if !headers.contains_key(CACHE_CONTROL) {
+        let value = HeaderValue::from_static("no-cache=\"Set-Cookie\"");
+        headers.insert(CACHE_CONTROL, value);
     }
 }
 
