@@ -134,13 +134,13 @@ fn adopt(cell: &Cell, open: Unsettled) -> Result<(), Error> {
         Unsettled::Create(new) => new.keep(inner, &log),
         Unsettled::Save {
             resident,
-            mut next,
+            next,
             secret,
             sent,
             ..
         } => {
             let secret = secret.filter(|_| next.is_renewed());
-            let view = keep(inner, &resident, &mut next, sent, secret.as_ref());
+            let view = keep(inner, &resident, &next, sent, secret.as_ref());
             match done(&resident, view, next) {
                 Done::Stored(now_stored) => now_stored,
                 _ => return Ok(()),

@@ -57,6 +57,10 @@ impl Stored {
 
 /// Everything that a request knows about its session once it has asked.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one request"
+)]
 pub(crate) struct State {
     pub(crate) presented: Presented,
     pub(crate) origin: Origin,

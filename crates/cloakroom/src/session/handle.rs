@@ -228,8 +228,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] and [`ErrorKind::Conflict`]: nothing was stored, the changes are
-    /// kept and tried again with the response. [`ErrorKind::Ended`], [`ErrorKind::Superseded`]: the
+    /// [`ErrorKind::Conflict`] and, as a rule, [`ErrorKind::Unavailable`]: nothing was stored, the
+    /// changes are kept and tried again with the response. Where the store's reply was lost and a
+    /// look could not settle what became of the write, the next commit (that of the response, if
+    /// there is no other) looks again before it writes anything; if nothing can be known then
+    /// either, it answers 503 and repeats nothing that would count twice. [`ErrorKind::Ended`], [`ErrorKind::Superseded`]: the
     /// changes are dropped. [`ErrorKind::UpdateRefused`]: all but the refused ones are stored.
     pub async fn commit(&self) -> Result<(), Error> {
         crate::commit::explicit(&self.cell).await
