@@ -37,6 +37,8 @@ pub enum Change {
 struct Shared {
     /// Notices were dropped because the channel was full: the reader hears `Lost`.
     overflowed: AtomicBool,
+    /// The store's last word of `Live` and `Lost`, whether it had room or not.
+    live: AtomicBool,
     sole: AtomicBool,
 }
 
@@ -66,8 +68,10 @@ struct Shared {
 pub struct ChangeFeed {
     receiver: mpsc::Receiver<Change>,
     shared: Arc<Shared>,
-    live: bool,
+    /// `Live` is to be said if the store's last word is that.
     resume: bool,
+    /// Something had no room while what is in the channel was waiting there.
+    dropped: bool,
 }
 
 impl ChangeFeed {
@@ -88,8 +92,8 @@ impl ChangeFeed {
             Self {
                 receiver,
                 shared,
-                live: false,
                 resume: false,
+                dropped: false,
             },
         )
     }
@@ -108,20 +112,28 @@ impl ChangeFeed {
         // The queue was full when the flag went up, so there is a notice left whose reading brings
         // the reader back here: no waker is needed for the flag itself.
         if self.shared.overflowed.swap(false, Ordering::AcqRel) {
-            self.resume = self.live;
+            (self.resume, self.dropped) = (true, true);
             return Poll::Ready(Some(Change::Lost));
         }
-        // Only notices were dropped, the subscription still stands.
-        if std::mem::take(&mut self.resume) {
+        let is_live = || self.shared.live.load(Ordering::Acquire);
+        // If only notices were dropped, the subscription still stands.
+        if std::mem::take(&mut self.resume) && is_live() {
             return Poll::Ready(Some(Change::Live));
         }
-        let polled = self.receiver.poll_recv(cx);
-        match polled {
-            Poll::Ready(Some(Change::Live)) => self.live = true,
-            Poll::Ready(Some(Change::Lost)) => self.live = false,
-            _ => {}
+        match self.receiver.poll_recv(cx) {
+            // The word that took it back may be the one that had no room.
+            Poll::Ready(Some(Change::Live)) if !is_live() => Poll::Ready(Some(Change::Lost)),
+            // And so may the one that came after this.
+            Poll::Ready(Some(Change::Lost)) => {
+                self.resume = self.dropped;
+                Poll::Ready(Some(Change::Lost))
+            }
+            Poll::Pending => {
+                self.dropped = false;
+                Poll::Pending
+            }
+            polled @ Poll::Ready(_) => polled,
         }
-        polled
     }
 
     /// A reader of whether this feed's manager is the only one on the store; see
@@ -164,6 +176,11 @@ impl ChangeSender {
     ///
     /// [`FeedGone`] once the reader is dropped: the store may forget this sender.
     pub fn send(&self, change: Change) -> Result<(), FeedGone> {
+        match change {
+            Change::Live => self.shared.live.store(true, Ordering::Release),
+            Change::Lost => self.shared.live.store(false, Ordering::Release),
+            _ => {}
+        }
         match self.sender.try_send(change) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -209,3 +226,46 @@ impl fmt::Display for FeedGone {
 }
 
 impl std::error::Error for FeedGone {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(feed: &mut ChangeFeed) -> Vec<Change> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut read = Vec::new();
+        while let std::task::Poll::Ready(Some(change)) = feed.poll_next(&mut cx) {
+            read.push(change);
+        }
+        read
+    }
+
+    const SAVED: Change = Change::AllGone;
+
+    #[test]
+    fn a_break_that_has_no_room_is_the_last_word_all_the_same() {
+        for before in [&[SAVED][..], &[Change::Live]] {
+            let (sender, mut feed) = ChangeFeed::channel(1);
+            sender.send(Change::Live).unwrap();
+            if before == [SAVED] {
+                assert_eq!(all(&mut feed), [Change::Live]);
+                sender.send(SAVED).unwrap();
+            }
+            sender.send(Change::Lost).unwrap();
+            let read = all(&mut feed);
+            assert!(!read.contains(&Change::Live), "{read:?}");
+            sender.send(Change::Live).unwrap();
+            assert_eq!(all(&mut feed).last(), Some(&Change::Live));
+        }
+    }
+
+    #[test]
+    fn a_recovery_that_has_no_room_is_heard_and_is_the_last_word() {
+        let (sender, mut feed) = ChangeFeed::channel(1);
+        sender.send(Change::Live).unwrap();
+        assert_eq!(all(&mut feed), [Change::Live]);
+        sender.send(Change::Lost).unwrap();
+        sender.send(Change::Live).unwrap();
+        assert_eq!(all(&mut feed).last(), Some(&Change::Live));
+    }
+}

@@ -47,20 +47,39 @@ pub(crate) async fn look(wire: &Wire) -> Result<Vec<Warning>, StoreError> {
         }
     };
     let mut warnings = Vec::new();
+    let mut failure = None;
+    let mut answered = false;
     for server in servers {
         let looking = async {
             let mut link = server.link().await?;
             let found = look_at(&mut link.connection).await?;
-            Ok((link, found))
+            Ok::<_, Fault>((link, found))
         };
         let looked = timeout(wire.command_timeout, looking).await;
-        let (link, found) = looked.map_err(|_| silent())?.map_err(Fault::into_error)?;
-        warnings.extend(found.into_iter().map(|message| Warning {
-            server: link.address.to_string(),
-            message,
-        }));
+        let looked = looked.map_err(|_| silent());
+        match looked.and_then(|looked| looked.map_err(Fault::into_error)) {
+            Ok((link, found)) => {
+                answered = true;
+                warnings.extend(found.into_iter().map(|message| Warning {
+                    server: link.address.to_string(),
+                    message,
+                }));
+            }
+            // In the middle of a failover the other masters serve their part.
+            Err(error) if error.is_retryable() => {
+                warnings.push(Warning {
+                    server: "a master".to_owned(),
+                    message: format!("cannot be looked at: {error}"),
+                });
+                failure = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(warnings)
+    match failure {
+        Some(error) if !answered => Err(error),
+        _ => Ok(warnings),
+    }
 }
 
 fn silent() -> StoreError {

@@ -5,6 +5,7 @@
 //! second time, because the node that redirects has not run it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,8 +31,19 @@ pub(crate) struct Cluster {
     map: RwLock<Map>,
     /// Held while the map is asked for.
     asking: Mutex<()>,
+    /// A task asks for it, or has just done so.
+    refreshing: AtomicBool,
     /// Raised when the masters change: who listens to all of them must begin anew.
     shape: watch::Sender<u64>,
+}
+
+/// The task that asks for the map; also if it dies with its runtime, the next failure starts one.
+struct Refreshing(Arc<Cluster>);
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        self.0.refreshing.store(false, Ordering::Release);
+    }
 }
 
 /// Whether an answer that somebody else is waiting for already is good enough.
@@ -65,6 +77,7 @@ impl Cluster {
             dialer,
             map: RwLock::default(),
             asking: Mutex::new(()),
+            refreshing: AtomicBool::new(false),
             shape: watch::Sender::new(0),
         })
     }
@@ -146,16 +159,16 @@ impl Cluster {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        if self.asking.try_lock().is_err() {
+        // One task for a whole burst of failures, and none for a while after it: see PAUSE.
+        if self.refreshing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let this = Arc::clone(self);
+        let refreshing = Refreshing(Arc::clone(self));
         runtime.spawn(async move {
+            let this = &refreshing.0;
             if let Err(fault) = this.refresh(Haste::Share).await {
                 tracing::debug!(error = %fault.into_error(), "no map of the cluster");
             }
-            // Keeps the lock's neighbours away: see PAUSE.
-            let _asking = this.asking.lock().await;
             tokio::time::sleep(PAUSE).await;
         });
     }

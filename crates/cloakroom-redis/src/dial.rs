@@ -149,7 +149,7 @@ impl Dialer {
         let info = addr
             .into_connection_info()?
             .set_redis_settings(settings)
-            .set_tcp_settings(tcp_settings());
+            .set_tcp_settings(tcp_settings(self.connect_timeout));
         match &self.tls {
             None => Client::open(info),
             Some(certificates) => Client::build_with_tls(info, certificates.clone()),
@@ -157,15 +157,22 @@ impl Dialer {
     }
 }
 
-fn tcp_settings() -> TcpSettings {
+fn tcp_settings(silence: Duration) -> TcpSettings {
     // An idle connection that a firewall has forgotten is noticed before a session needs it.
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(5));
     // Otherwise small commands wait for the acknowledgement of the one before.
-    TcpSettings::default()
+    let settings = TcpSettings::default()
         .set_nodelay(true)
-        .set_keepalive(keepalive)
+        .set_keepalive(keepalive);
+    // Nor does keepalive help while something is unacknowledged: the kernel would try for a quarter
+    // of an hour.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+    let settings = settings.set_user_timeout(silence);
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "fuchsia")))]
+    let _: Duration = silence;
+    settings
 }
 
 /// Asks a server for its greeting.

@@ -50,7 +50,8 @@ impl Fault {
             unknown_script: code == "NOSCRIPT",
             breaks_link: rule.breaks_link,
             stale_map: rule.stale_map,
-            source: Some(source),
+            // A server that does not know a command repeats its arguments: a password among them.
+            source: (!text.contains("with args beginning with")).then_some(source),
         }
     }
 
@@ -126,6 +127,14 @@ mod tests {
     fn fault(line: &str) -> Fault {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
         Fault::of(value.extract_error().unwrap_err())
+    }
+
+    #[test]
+    fn a_password_that_the_server_repeats_is_in_no_error() {
+        let echo = "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hush' ";
+        let error = fault(echo).into_error();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert!(!format!("{error} {error:?} {source:?}").contains("hush"));
     }
 
     #[test]

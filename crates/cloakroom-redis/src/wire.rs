@@ -221,6 +221,14 @@ async fn send(
             );
             Err(Fault::own(StoreErrorKind::Unavailable, message).without_consequence())
         }
-        _ => Ok(value),
+        (None, _) | (Some(_), Some(Value::Int(_))) => Ok(value),
+        // Refused, by the rights of the user perhaps: the promise is not kept.
+        (Some(_), answer) if reply::has_written(&value) => {
+            let why = answer.ok_or_else(Fault::out_of_step)?.extract_error();
+            Err(why
+                .map_or_else(Fault::of, |_| Fault::out_of_step())
+                .without_consequence())
+        }
+        (Some(_), _) => Ok(value),
     }
 }

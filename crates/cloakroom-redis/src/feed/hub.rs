@@ -144,11 +144,11 @@ async fn serve(serving: Serving) {
 
 impl Hub {
     fn roles_may_have_changed(&self) {
-        match (&self.servers, &self.topology) {
-            (Servers::Many(cluster), _) => cluster.refresh_later(),
-            // Commands must not go on to a master that the sentinels have replaced.
-            (Servers::One(server), Topology::Sentinel { .. }) => server.discard_any(),
-            (Servers::One(_), _) => {}
+        match &self.servers {
+            Servers::Many(cluster) => cluster.refresh_later(),
+            // Commands must not go on to a master that the sentinels have replaced, to one that has
+            // become a replica, or into a connection whose other end has gone without a word.
+            Servers::One(server) => server.discard_any(),
         }
     }
 }

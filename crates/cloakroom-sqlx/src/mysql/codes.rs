@@ -5,15 +5,27 @@ use crate::shared::cause::Cause;
 /// [MariaDB](https://mariadb.com/kb/en/mariadb-error-code-reference/)).
 pub(super) fn cause(number: u16) -> Cause {
     match number {
-        1213 | 1020 | 1614 => Cause::Collision,
+        1213 | 1020 | 1614 | 3101 => Cause::Collision,
         1205 | 3572 => Cause::Locked,
         1317 | 1969 | 3024 => Cause::Cancelled,
-        1040 | 1203 | 1226 => Cause::TooManyConnections,
-        1053 | 1077 | 1079 | 1129 | 1152 | 1158..=1161 | 1184 | 1927 | 2006 | 2013 | 4031 => {
-            Cause::GoingAway
-        }
+        1040 | 1203 | 1226 | 1637 => Cause::TooManyConnections,
+        1047
+        | 1053
+        | 1077
+        | 1079
+        | 1129
+        | 1152
+        | 1158..=1161
+        | 1180
+        | 1184
+        | 1927
+        | 2006
+        | 2013
+        | 3032
+        | 3100
+        | 4031 => Cause::GoingAway,
         1021 | 1114 => Cause::Full,
-        1037 | 1038 | 1041 | 1026 | 1030 => Cause::Exhausted,
+        1037 | 1038 | 1041 | 1026 | 1030 | 1135 => Cause::Exhausted,
         1290 | 1792 | 1836 => Cause::ReadOnlyServer,
         1153 | 1301 | 1406 => Cause::TooLarge,
         1146 => Cause::NoTable,
@@ -49,6 +61,10 @@ mod tests {
             (1040, Cause::TooManyConnections),
             (1053, Cause::GoingAway),
             (1927, Cause::GoingAway),
+            // A node of a Galera or replication group that takes no part just now.
+            (1047, Cause::GoingAway),
+            (3032, Cause::GoingAway),
+            (3101, Cause::Collision),
             (1114, Cause::Full),
             (1290, Cause::ReadOnlyServer),
             (1792, Cause::ReadOnlyServer),

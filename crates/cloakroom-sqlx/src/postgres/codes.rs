@@ -4,7 +4,9 @@ use crate::shared::cause::Cause;
 /// ([list](https://www.postgresql.org/docs/current/errcodes-appendix.html)).
 pub(super) fn cause(code: &str) -> Cause {
     match code {
-        "40001" | "40P01" | "40003" => Cause::Collision,
+        "40001" | "40P01" => Cause::Collision,
+        // Whether it was applied is not known.
+        "40003" => Cause::GoingAway,
         "55P03" => Cause::Locked,
         "57014" => Cause::Cancelled,
         "53300" => Cause::TooManyConnections,
@@ -37,6 +39,7 @@ mod tests {
         let table = [
             ("40001", Cause::Collision),
             ("40P01", Cause::Collision),
+            ("40003", Cause::GoingAway),
             ("53300", Cause::TooManyConnections),
             ("53200", Cause::Exhausted),
             ("53100", Cause::Full),

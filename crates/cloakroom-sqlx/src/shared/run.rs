@@ -154,7 +154,14 @@ where
             }
             // Dropped, the connection is closed, and the server rolls back.
             #[cfg(feature = "mysql")]
-            Err(Failure::Halfway(error)) => C::judge(error),
+            Err(Failure::Halfway(error)) => {
+                let verdict = C::judge(error);
+                match verdict.fate {
+                    Fate::Lost => lease.broken(),
+                    Fate::RolledBack | Fate::Refused => drop(lease),
+                }
+                verdict
+            }
         };
         let again = match verdict.fate {
             Fate::RolledBack => true,

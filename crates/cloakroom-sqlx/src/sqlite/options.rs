@@ -40,7 +40,8 @@ pub struct SqliteOptions {
 impl SqliteOptions {
     /// A database file, which is created if it is missing.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self::with(SqliteConnectOptions::new().filename(path), false)
+        let connect = SqliteConnectOptions::new().filename(path);
+        Self::with(connect.create_if_missing(true), false)
     }
 
     /// A database in memory, gone with the store: for tests.
@@ -48,7 +49,8 @@ impl SqliteOptions {
         Self::with(SqliteConnectOptions::new().in_memory(true), true)
     }
 
-    /// `sqlite:PATH`, `sqlite://PATH` or `sqlite::memory:`; `?mode=ro` opens the file read-only.
+    /// `sqlite:PATH`, `sqlite://PATH` or `sqlite::memory:`; `?mode=ro` opens the file read-only,
+    /// `?mode=rw` does not create a missing one.
     ///
     /// # Errors
     ///
@@ -61,10 +63,13 @@ impl SqliteOptions {
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
         let connect = SqliteConnectOptions::from_str(url)
             .map_err(|_| StoreError::rejected(not_understood))?;
+        let has = |mode: &str| {
+            let query = url.split_once('?').map_or("", |(_, query)| query);
+            query.split('&').any(|pair| pair == mode)
+        };
+        let connect = connect.create_if_missing(!has("mode=rw"));
         let mut options = Self::with(connect, in_memory);
-        options.read_only = url
-            .split_once('?')
-            .is_some_and(|(_, query)| query.split('&').any(|pair| pair == "mode=ro"));
+        options.read_only = has("mode=ro");
         Ok(options)
     }
 
@@ -168,11 +173,9 @@ impl SqliteOptions {
             connect = connect.locking_mode(SqliteLockingMode::Exclusive);
         }
         if self.read_only {
-            connect.read_only(true)
+            connect.read_only(true).create_if_missing(false)
         } else {
-            connect
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
+            connect.journal_mode(SqliteJournalMode::Wal)
         }
     }
 }

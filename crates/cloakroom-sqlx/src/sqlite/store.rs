@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloakroom_core::{Capabilities, Change, Reach, StoreError, StoreErrorKind};
 use sqlx::sqlite::SqliteConnection;
 
+use super::codes;
 use super::connect::Opener;
 use super::feeds::Feeds;
 use super::migrate::Migrate;
@@ -198,7 +199,10 @@ impl Operation<SqliteConnection> for Hold {
 }
 
 fn in_use(error: StoreError, exclusive: bool) -> StoreError {
-    if error.kind() != StoreErrorKind::Unavailable {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    // A disk that is full or broken is neither of these; a wait that took too long is.
+    let is_other = source.is_some_and(|source| !codes::is_busy(source));
+    if error.kind() != StoreErrorKind::Unavailable || is_other {
         return error;
     }
     let sentence = if exclusive {

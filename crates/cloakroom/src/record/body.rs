@@ -161,7 +161,11 @@ impl<'a> RawAttribute<'a> {
     }
 
     pub(crate) fn is(&self, scope: &str, name: &[u8]) -> bool {
-        self.name == name && self.scope == scope.as_bytes()
+        // Most scopes are the empty one, and comparing nothing with nothing by `memcmp` is slow on
+        // some processors.
+        self.name == name
+            && self.scope.len() == scope.len()
+            && (scope.is_empty() || self.scope == scope.as_bytes())
     }
 }
 

@@ -45,8 +45,8 @@ async fn converse(mut socket: WebSocket, session: Session, open: OpenSocket) {
                 Err(kind) => format!("error: {kind}"),
             },
             Message::Binary(_) => "error: bad_request".to_owned(),
-            Message::Ping(_) | Message::Pong(_) => continue,
-            Message::Close(_) => break,
+            // What a close asks for is answered by the next `recv`, which then ends.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
         };
         if socket.send(Message::Text(echo.into())).await.is_err() {
             break;
