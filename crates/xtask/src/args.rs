@@ -14,6 +14,10 @@ cargo xtask services [--no-install]
 cargo xtask bench instructions
     Counts the instructions of a request of each kind under valgrind, over those of a no-op layer.
 
+cargo xtask bench compare [sql|http]
+    Runs cloakroom beside tower-sessions, in turns: each operation over SQLite and PostgreSQL, and axum over
+    HTTP with the sessions in Redis. Three minutes on a machine with nothing else to do.
+
 cargo xtask help";
 
 const TASKS: &str = "there are: test, services, bench, help";
@@ -27,8 +31,21 @@ pub(crate) enum Task {
         /// Whether missing servers may be installed.
         install: bool,
     },
-    /// There is one: the instructions.
-    Bench,
+    Bench(Bench),
+}
+
+/// What is measured.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bench {
+    Instructions,
+    /// Beside tower-sessions: this part, or all of it.
+    Compare(Option<Part>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Sql,
+    Http,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +73,13 @@ pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Task, Str
         "bench" => {
             let words: Vec<String> = words.collect();
             match words.join(" ").as_str() {
-                "instructions" => Ok(Task::Bench),
-                other => Err(format!("unknown bench `{other}`; allowed: instructions")),
+                "instructions" => Ok(Task::Bench(Bench::Instructions)),
+                "compare" => Ok(Task::Bench(Bench::Compare(None))),
+                "compare sql" => Ok(Task::Bench(Bench::Compare(Some(Part::Sql)))),
+                "compare http" => Ok(Task::Bench(Bench::Compare(Some(Part::Http)))),
+                other => Err(format!(
+                    "unknown bench `{other}`; allowed: instructions, compare, compare sql, compare http"
+                )),
             }
         }
         "" => Err(format!("no task given; {TASKS}")),
@@ -114,7 +136,13 @@ mod tests {
 
     #[test]
     fn services_bench_and_help() {
-        assert_eq!(parse("bench instructions"), Ok(Task::Bench));
+        let bench = |bench| Ok(Task::Bench(bench));
+        assert_eq!(parse("bench instructions"), bench(Bench::Instructions));
+        assert_eq!(parse("bench compare"), bench(Bench::Compare(None)));
+        assert_eq!(
+            parse("bench compare http"),
+            bench(Bench::Compare(Some(Part::Http)))
+        );
         assert_eq!(parse("services"), Ok(Task::Services { install: true }));
         assert_eq!(
             parse("services --no-install"),
@@ -133,6 +161,7 @@ mod tests {
             ("services -- x", "`--`"),
             ("bench", "``"),
             ("bench time", "`time`"),
+            ("bench compare redis", "`compare redis`"),
         ] {
             let mistake = parse(line).unwrap_err();
             assert!(mistake.contains(named), "{mistake}");
