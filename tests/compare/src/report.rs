@@ -18,7 +18,7 @@ pub(crate) fn complain(line: impl Display) {
 pub(crate) fn header(title: &str) {
     say(title);
     say(format_args!(
-        "{:<58}{:>7}  {:<13}{:>10}{:>10}",
+        "{:<38}{:>7}  {:<13}{:>10}{:>10}",
         "ours : theirs", "ratio", "middle half", "ours/s", "theirs/s"
     ));
 }
@@ -33,7 +33,7 @@ pub(crate) fn row(what: &str, ours: &[f64], theirs: &[f64], goal: Option<f64>) {
         Some(goal) => format!("  goal {goal}: MISSED"),
     };
     say(format_args!(
-        "{what:<58}{:>7.2}  {:<13}{:>10.0}{:>10.0}{verdict}",
+        "{what:<38}{:>7.2}  {:<13}{:>10.0}{:>10.0}{verdict}",
         ratios.median(),
         format!("{low:.2}..{high:.2}"),
         median(ours),

@@ -50,7 +50,8 @@ async fn app(variant: Variant, redis: &str) -> Result<Router> {
         Variant::Ours => {
             let store = cloakroom_redis::RedisStore::connect(redis).await?;
             let idle = Duration::from_mins(u64::from(IDLE_MINUTES));
-            ours().layer(SessionLayer::builder(store).idle_timeout(idle).build()?)
+            let sessions = SessionLayer::builder(store).idle_timeout(idle).build()?;
+            ours().layer(sessions)
         }
     })
 }
@@ -102,11 +103,7 @@ async fn pool(url: &str) -> Result<fred::clients::Pool> {
     // As ours does. Off by default there, and then small commands wait for each other.
     connection.tcp.nodelay = Some(true);
     let config = fred::types::config::Config::from_url(url)?;
-    let size = std::env::var("POOL")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(CONNECTIONS);
-    let pool = fred::clients::Pool::new(config, None, Some(connection), None, size)?;
+    let pool = fred::clients::Pool::new(config, None, Some(connection), None, CONNECTIONS)?;
     pool.init().await?;
     Ok(pool)
 }

@@ -3,6 +3,7 @@
 mod app;
 mod child;
 mod cpu;
+mod figures;
 mod pin;
 mod variant;
 mod wrk;
@@ -11,8 +12,6 @@ use cloakroom_services::Redis;
 
 use self::child::Child;
 use self::variant::Variant;
-use crate::ratio::median;
-use crate::report::{header, row, say};
 use crate::{Result, runtime};
 
 /// Rounds in which each variant has one run of each workload.
@@ -70,7 +69,7 @@ pub(crate) fn run() -> Result<()> {
             one.run(redis_pid, pinned, round > 0)?;
         }
     }
-    report(&series, pinned);
+    figures::print(&series, pinned);
     Ok(())
 }
 
@@ -103,81 +102,5 @@ impl<'a> Series<'a> {
             self.busy.1.push(redis / run.seconds);
         }
         Ok(())
-    }
-}
-
-fn report(series: &[Series<'_>], pinned: bool) {
-    use Variant::{Bare, Moka, Ours, Theirs};
-    use Workload::{Read, Write};
-
-    let of = |variant, workload| {
-        series
-            .iter()
-            .find(|one| one.server.variant == variant && one.workload == workload)
-    };
-    let rows = [
-        (
-            "read, L1 : tower-sessions with moka",
-            Ours,
-            Moka,
-            Read,
-            Some(1.15),
-        ),
-        (
-            "read, L1 : tower-sessions on Redis alone",
-            Ours,
-            Theirs,
-            Read,
-            None,
-        ),
-        (
-            "read, L1 : axum without sessions",
-            Ours,
-            Bare,
-            Read,
-            Some(0.95),
-        ),
-        (
-            "read, tower-sessions with moka : axum without sessions",
-            Moka,
-            Bare,
-            Read,
-            None,
-        ),
-        (
-            "change : tower-sessions on Redis alone",
-            Ours,
-            Theirs,
-            Write,
-            Some(1.5),
-        ),
-        ("change : tower-sessions with moka", Ours, Moka, Write, None),
-    ];
-    let place = if pinned {
-        "the server on one core, wrk and Redis on another"
-    } else {
-        "not pinned to cores"
-    };
-    header(&format!("HTTP over Redis; {place}"));
-    for (what, ours, theirs, workload, goal) in rows {
-        if let (Some(ours), Some(theirs)) = (of(ours, workload), of(theirs, workload)) {
-            row(what, &ours.rates, &theirs.rates, goal);
-        }
-    }
-    header("\nThe same by the server's processor time alone");
-    for (what, ours, theirs, workload, _) in rows {
-        if let (Some(ours), Some(theirs)) = (of(ours, workload), of(theirs, workload)) {
-            row(what, &ours.thrifts, &theirs.thrifts, None);
-        }
-    }
-    say("\nHow busy server and Redis were, in parts of a core");
-    for one in series {
-        say(format_args!(
-            "{:<10}{:<8}{:>8.2}{:>8.2}",
-            one.server.variant.name(),
-            one.workload.path(),
-            median(&one.busy.0),
-            median(&one.busy.1),
-        ));
     }
 }

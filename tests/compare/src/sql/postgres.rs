@@ -5,7 +5,7 @@ use cloakroom_sqlx::PostgresStore;
 use tower_sessions_sqlx_store::sqlx::postgres::PgPoolOptions;
 
 use super::ours::{self, Mode};
-use super::{Contest, theirs};
+use super::{Contest, Theirs, theirs};
 use crate::Result;
 
 /// The size of their pool; the default of ours.
@@ -22,8 +22,12 @@ where
         ours_cold: ours::app(our_store(server.url()).await?, Mode::Cold)?,
         ours: ours::app(our_store(server.url()).await?, Mode::Verified)?,
         ours_bounded: ours::app(our_store(server.url()).await?, Mode::Bounded)?,
-        theirs: theirs::app(store.clone()),
-        theirs_cached: theirs::cached(store),
+        theirs: Theirs {
+            reads: theirs::app(store.clone()),
+            writes: theirs::app(store.clone()),
+            cached_reads: theirs::cached(store.clone()),
+            cached_writes: theirs::cached(store),
+        },
     };
     compare(contest).await
 }

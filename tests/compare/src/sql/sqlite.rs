@@ -9,32 +9,36 @@ use tower_sessions_sqlx_store::sqlx::sqlite::{
 };
 
 use super::ours::{self, Mode};
-use super::{Contest, theirs};
+use super::{Contest, Theirs, theirs};
 use crate::Result;
 
-/// The size of their pool. With more, writers wait for each other by sleeping, which costs them
-/// more than the readers win on two cores.
-const CONNECTIONS: u32 = 1;
+/// The sizes of their pool: as many connections as ours reads with, or one. With several, writers
+/// wait for each other by sleeping; with one, readers wait for each other. An application has to
+/// choose; here each operation gets what suits it.
+const READERS: u32 = 4;
+const WRITER: u32 = 1;
 
 pub(super) async fn contest<F>(compare: impl FnOnce(Contest) -> F) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
     let folder = Folder::new()?;
-    let outcome = async {
-        let (ours, theirs) = (folder.0.join("ours.db"), folder.0.join("theirs.db"));
-        let store = their_store(&theirs).await?;
-        let contest = Contest {
-            title: "SQLite, a file each; 8 clients, each with a session of its own",
-            ours_cold: ours::app(our_store(&ours).await?, Mode::Cold)?,
-            ours: ours::app(our_store(&ours).await?, Mode::Verified)?,
-            ours_bounded: ours::app(our_store(&ours).await?, Mode::Bounded)?,
-            theirs: theirs::app(store.clone()),
-            theirs_cached: theirs::cached(store),
-        };
-        compare(contest).await
+    let (ours, theirs) = (folder.0.join("ours.db"), folder.0.join("theirs.db"));
+    let readers = their_store(&theirs, READERS).await?;
+    let writer = their_store(&theirs, WRITER).await?;
+    let contest = Contest {
+        title: "SQLite, a file each; 8 clients, each with a session of its own",
+        ours_cold: ours::app(our_store(&ours).await?, Mode::Cold)?,
+        ours: ours::app(our_store(&ours).await?, Mode::Verified)?,
+        ours_bounded: ours::app(our_store(&ours).await?, Mode::Bounded)?,
+        theirs: Theirs {
+            reads: theirs::app(readers.clone()),
+            writes: theirs::app(writer.clone()),
+            cached_reads: theirs::cached(readers),
+            cached_writes: theirs::cached(writer),
+        },
     };
-    outcome.await
+    compare(contest).await
 }
 
 async fn our_store(path: &Path) -> Result<SqliteStore> {
@@ -43,7 +47,10 @@ async fn our_store(path: &Path) -> Result<SqliteStore> {
     Ok(store)
 }
 
-async fn their_store(path: &Path) -> Result<tower_sessions_sqlx_store::SqliteStore> {
+async fn their_store(
+    path: &Path,
+    connections: u32,
+) -> Result<tower_sessions_sqlx_store::SqliteStore> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -51,20 +58,13 @@ async fn their_store(path: &Path) -> Result<tower_sessions_sqlx_store::SqliteSto
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(Duration::from_secs(5));
     let pool = SqlitePoolOptions::new()
-        .max_connections(connections())
+        .max_connections(connections)
         .test_before_acquire(false)
         .connect_with(options)
         .await?;
     let store = tower_sessions_sqlx_store::SqliteStore::new(pool);
     store.migrate().await?;
     Ok(store)
-}
-
-fn connections() -> u32 {
-    std::env::var("POOL")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(CONNECTIONS)
 }
 
 /// A folder that goes with this value.
