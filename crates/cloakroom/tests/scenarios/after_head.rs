@@ -5,12 +5,29 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::response::Response;
-use cloakroom::{MemoryStore, Session, SessionLayer, State};
+use cloakroom::{Session, State};
 use cloakroom_conformance::Op;
 use futures_util::stream;
 use http::StatusCode;
 
 use crate::harness::{App, Client, hold, increment, owner, show, word};
+use crate::home::Home;
+
+scenarios! {
+    a_streaming_body_that_writes_to_a_stored_session_is_committed_at_its_end,
+    a_streaming_body_can_commit_and_read_what_was_stored,
+    changes_before_a_streamed_head_are_stored_and_their_cookie_is_on_it,
+    after_the_head_a_new_secret_or_a_new_session_is_refused_at_the_call,
+    what_a_spawned_task_writes_is_committed_when_it_lets_go,
+    a_detached_handle_has_a_snapshot_a_log_and_a_commit_of_its_own,
+    a_detached_handle_revives_nothing,
+    an_upgrade_commits_first_and_leaves_a_handle_that_reads,
+    a_socket_from_before_a_login_can_do_nothing_after_it,
+    a_destroy_after_the_head_is_performed,
+    a_handle_that_is_dropped_outside_of_any_runtime_is_committed_on_the_one_last_seen,
+    a_late_commit_that_fails_is_counted_as_lost_and_told,
+    a_shutdown_waits_for_late_commits_and_loses_nothing,
+}
 
 /// A body of one chunk, made when it is polled, that is: after the head.
 fn streamed<F>(chunk: impl FnOnce() -> F + Send + 'static) -> Response
@@ -50,9 +67,8 @@ async fn left(app: &App, client: &Client) -> Session {
     shelf.take()
 }
 
-#[tokio::test]
-async fn a_streaming_body_that_writes_to_a_stored_session_is_committed_at_its_end() {
-    let app = App::new();
+async fn a_streaming_body_that_writes_to_a_stored_session_is_committed_at_its_end(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let reply = app
         .call(&mut client, |s| async move {
@@ -67,9 +83,8 @@ async fn a_streaming_body_that_writes_to_a_stored_session_is_committed_at_its_en
     assert_eq!(app.sessions.stats().late_commits, 1);
 }
 
-#[tokio::test]
-async fn a_streaming_body_can_commit_and_read_what_was_stored() {
-    let app = App::new();
+async fn a_streaming_body_can_commit_and_read_what_was_stored(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let row = app.store.clone();
     let id = client.id();
@@ -94,9 +109,8 @@ async fn a_streaming_body_can_commit_and_read_what_was_stored() {
     assert_eq!(reply.body, "5");
 }
 
-#[tokio::test]
-async fn changes_before_a_streamed_head_are_stored_and_their_cookie_is_on_it() {
-    let app = App::new();
+async fn changes_before_a_streamed_head_are_stored_and_their_cookie_is_on_it(home: &Home) {
+    let app = App::new(home);
     let mut client = Client::default();
     let reply = app
         .call(&mut client, |s| async move {
@@ -108,9 +122,8 @@ async fn changes_before_a_streamed_head_are_stored_and_their_cookie_is_on_it() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn after_the_head_a_new_secret_or_a_new_session_is_refused_at_the_call() {
-    let app = App::new();
+async fn after_the_head_a_new_secret_or_a_new_session_is_refused_at_the_call(home: &Home) {
+    let app = App::new(home);
     let stored = left(&app, &app.visitor().await).await;
     assert_eq!(word(stored.renew()), "head_sent");
     assert_eq!(word(stored.login(owner("ada"))), "head_sent");
@@ -126,9 +139,8 @@ async fn after_the_head_a_new_secret_or_a_new_session_is_refused_at_the_call() {
     assert_eq!(app.store.len(), 1);
 }
 
-#[tokio::test]
-async fn what_a_spawned_task_writes_is_committed_when_it_lets_go() {
-    let app = App::new();
+async fn what_a_spawned_task_writes_is_committed_when_it_lets_go(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let (point, mut at) = hold();
     let reply = app
@@ -152,9 +164,8 @@ async fn what_a_spawned_task_writes_is_committed_when_it_lets_go() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn a_detached_handle_has_a_snapshot_a_log_and_a_commit_of_its_own() {
-    let app = App::new();
+async fn a_detached_handle_has_a_snapshot_a_log_and_a_commit_of_its_own(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let shelf = Shelf::default();
     let put = shelf.clone();
@@ -179,9 +190,8 @@ async fn a_detached_handle_has_a_snapshot_a_log_and_a_commit_of_its_own() {
     assert_eq!(app.read(&client, "rolled back").await, "-");
 }
 
-#[tokio::test]
-async fn a_detached_handle_revives_nothing() {
-    let app = App::new();
+async fn a_detached_handle_revives_nothing(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let old = client.clone();
     let own = left(&app, &client).await.detached().unwrap();
@@ -194,9 +204,8 @@ async fn a_detached_handle_revives_nothing() {
     assert_eq!(app.presented(&old).await, "ended");
 }
 
-#[tokio::test]
-async fn an_upgrade_commits_first_and_leaves_a_handle_that_reads() {
-    let app = App::new();
+async fn an_upgrade_commits_first_and_leaves_a_handle_that_reads(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let shelf = Shelf::default();
     let put = shelf.clone();
@@ -219,9 +228,8 @@ async fn an_upgrade_commits_first_and_leaves_a_handle_that_reads() {
     assert_eq!(show::<i64>(&socket, "n").unwrap(), "3");
 }
 
-#[tokio::test]
-async fn a_socket_from_before_a_login_can_do_nothing_after_it() {
-    let app = App::new();
+async fn a_socket_from_before_a_login_can_do_nothing_after_it(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let socket = left(&app, &client).await;
     app.call(&mut client, |s| async move { s.login(owner("ada")) })
@@ -240,10 +248,9 @@ async fn a_socket_from_before_a_login_can_do_nothing_after_it() {
     assert_eq!(app.row(&client).await.unwrap().owner, before.unwrap().owner);
 }
 
-#[tokio::test]
-async fn a_destroy_after_the_head_is_performed() {
+async fn a_destroy_after_the_head_is_performed(home: &Home) {
     for commit in [false, true] {
-        let app = App::new();
+        let app = App::new(home);
         let client = app.visitor().await;
         let socket = left(&app, &client).await;
         socket.destroy().unwrap();
@@ -257,9 +264,10 @@ async fn a_destroy_after_the_head_is_performed() {
     }
 }
 
-#[tokio::test]
-async fn a_handle_that_is_dropped_outside_of_any_runtime_is_committed_on_the_one_last_seen() {
-    let app = App::new();
+async fn a_handle_that_is_dropped_outside_of_any_runtime_is_committed_on_the_one_last_seen(
+    home: &Home,
+) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let session = left(&app, &client).await;
     session.insert("n", 2).unwrap();
@@ -279,7 +287,7 @@ fn a_late_commit_that_no_runtime_takes_is_counted_as_lost() {
     for destroy in [false, true] {
         let (first, second) = (runtime(), runtime());
         let (app, session) = first.block_on(async {
-            let app = App::new();
+            let app = App::new(&Home);
             let client = app.visitor().await;
             let session = left(&app, &client).await;
             (app, session)
@@ -297,9 +305,8 @@ fn a_late_commit_that_no_runtime_takes_is_counted_as_lost() {
     }
 }
 
-#[tokio::test]
-async fn a_late_commit_that_fails_is_counted_as_lost_and_told() {
-    let app = App::new();
+async fn a_late_commit_that_fails_is_counted_as_lost_and_told(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let mut events = app.sessions.events();
     let session = left(&app, &client).await;
@@ -320,9 +327,8 @@ async fn a_late_commit_that_fails_is_counted_as_lost_and_told() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_shutdown_waits_for_late_commits_and_loses_nothing() {
-    let app = App::new();
+async fn a_shutdown_waits_for_late_commits_and_loses_nothing(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let session = left(&app, &client).await;
     session.insert("n", 2).unwrap();
@@ -340,7 +346,9 @@ async fn a_shutdown_waits_for_late_commits_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_handle_keeps_no_manager_and_no_housekeeper_alive_by_a_cycle() {
-    let layer = SessionLayer::builder(MemoryStore::new()).build().unwrap();
+    let layer = cloakroom::SessionLayer::builder(cloakroom::MemoryStore::new())
+        .build()
+        .unwrap();
     tokio::task::yield_now().await;
     let running = tokio::runtime::Handle::current()
         .metrics()

@@ -1,10 +1,17 @@
 //! Attributes that cannot be what they are asked to be.
 
 use crate::harness::{App, hold, show, word};
+use crate::home::Home;
 
-#[tokio::test]
-async fn an_attribute_of_another_type_is_an_error_of_that_call_alone() {
-    let app = App::new();
+scenarios! {
+    an_attribute_of_another_type_is_an_error_of_that_call_alone,
+    a_value_without_a_json_form_is_refused_before_anything_is_written,
+    an_oversize_session_is_refused_before_anything_is_written,
+    attributes_that_are_too_large_only_together_are_refused_at_the_commit,
+}
+
+async fn an_attribute_of_another_type_is_an_error_of_that_call_alone(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let reply = app
         .call(&mut client, |s| async move {
@@ -26,11 +33,10 @@ async fn an_attribute_of_another_type_is_an_error_of_that_call_alone() {
     assert_eq!(text.body, "words", "what does not decode is not lost");
 }
 
-#[tokio::test]
-async fn a_value_without_a_json_form_is_refused_before_anything_is_written() {
-    let app = App::new();
+async fn a_value_without_a_json_form_is_refused_before_anything_is_written(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     let reply = app
         .call(&mut client, |s| async move {
             let bytes = std::collections::HashMap::from([((1, 2), 3)]);
@@ -53,14 +59,13 @@ async fn a_value_without_a_json_form_is_refused_before_anything_is_written() {
         reply.body,
         "encode encode encode encode encode invalid_attribute invalid_attribute ok"
     );
-    assert_eq!(app.faults.take_counts().writes(), 0);
+    assert_eq!(app.take_counts().writes(), 0);
 }
 
-#[tokio::test]
-async fn an_oversize_session_is_refused_before_anything_is_written() {
-    let app = App::with(|builder| builder.max_bytes(1_000));
+async fn an_oversize_session_is_refused_before_anything_is_written(home: &Home) {
+    let app = App::with(home, |builder| builder.max_bytes(1_000));
     let mut client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     let reply = app
         .call(&mut client, |s| async move {
             let big = "x".repeat(1_000);
@@ -71,7 +76,7 @@ async fn an_oversize_session_is_refused_before_anything_is_written() {
         })
         .await;
     assert_eq!(reply.body, "too_large ok too_large");
-    assert_eq!(app.faults.take_counts().save, 1);
+    assert_eq!(app.take_counts().save, 1);
     assert_eq!(app.read(&client, "n").await, "2");
     let reply = app
         .call(&mut client, |s| async move {
@@ -81,9 +86,8 @@ async fn an_oversize_session_is_refused_before_anything_is_written() {
     assert_eq!(reply.status, 413);
 }
 
-#[tokio::test]
-async fn attributes_that_are_too_large_only_together_are_refused_at_the_commit() {
-    let app = App::with(|builder| builder.max_bytes(200));
+async fn attributes_that_are_too_large_only_together_are_refused_at_the_commit(home: &Home) {
+    let app = App::with(home, |builder| builder.max_bytes(200));
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {

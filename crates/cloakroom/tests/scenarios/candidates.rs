@@ -2,18 +2,21 @@
 
 use std::fmt::Write as _;
 
-use cloakroom::{Secret, SessionId, Token};
 use cloakroom_conformance::Op;
 
-use crate::harness::{App, NAME, START, show, with_cookies};
+use crate::harness::{App, NAME, show, stranger, with_cookies};
+use crate::home::Home;
 
-fn stranger() -> Token {
-    Token::new(SessionId::generate(START), Secret::generate())
+scenarios! {
+    among_duplicate_cookies_the_live_one_is_found,
+    two_different_live_sessions_in_one_request_are_refused,
+    at_most_four_duplicates_are_tried,
+    a_candidate_that_cannot_be_looked_up_is_an_outage_and_never_skipped,
+    of_several_dead_candidates_the_first_well_formed_one_is_told,
 }
 
-#[tokio::test]
-async fn among_duplicate_cookies_the_live_one_is_found() {
-    let app = App::new();
+async fn among_duplicate_cookies_the_live_one_is_found(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let token = client.token.clone().unwrap();
     let bogus = stranger().to_text().expose().to_owned();
@@ -37,9 +40,8 @@ async fn among_duplicate_cookies_the_live_one_is_found() {
     );
 }
 
-#[tokio::test]
-async fn two_different_live_sessions_in_one_request_are_refused() {
-    let app = App::new();
+async fn two_different_live_sessions_in_one_request_are_refused(home: &Home) {
+    let app = App::new(home);
     let (a, b) = (app.visitor().await, app.visitor().await);
     let line = format!(
         "{NAME}={}; {NAME}={}",
@@ -60,27 +62,25 @@ async fn two_different_live_sessions_in_one_request_are_refused() {
     assert_eq!(app.send(request).await.body, format!("{:?}", Some(a.id())));
 }
 
-#[tokio::test]
-async fn at_most_four_duplicates_are_tried() {
-    let app = App::new();
+async fn at_most_four_duplicates_are_tried(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let mut line = String::new();
     for _ in 0..4 {
         write!(line, "{NAME}={}; ", stranger().to_text().expose()).unwrap();
     }
     write!(line, "{NAME}={}", client.token.as_deref().unwrap()).unwrap();
-    app.faults.take_counts();
+    app.take_counts();
     let request = with_cookies(
         &[line.as_bytes()],
         |s| async move { Ok(s.presented().as_str()) },
     );
     assert_eq!(app.send(request).await.body, "unknown");
-    assert_eq!(app.faults.take_counts().total(), 4);
+    assert_eq!(app.take_counts().total(), 4);
 }
 
-#[tokio::test]
-async fn a_candidate_that_cannot_be_looked_up_is_an_outage_and_never_skipped() {
-    let app = App::new();
+async fn a_candidate_that_cannot_be_looked_up_is_an_outage_and_never_skipped(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     app.faults.fail(Op::Load, 1);
     let line = format!(
@@ -93,9 +93,8 @@ async fn a_candidate_that_cannot_be_looked_up_is_an_outage_and_never_skipped() {
     assert_eq!((reply.status, reply.cookie()), (503, None));
 }
 
-#[tokio::test]
-async fn of_several_dead_candidates_the_first_well_formed_one_is_told() {
-    let app = App::new();
+async fn of_several_dead_candidates_the_first_well_formed_one_is_told(home: &Home) {
+    let app = App::new(home);
     let ended = app.visitor().await;
     app.sessions.destroy(ended.id()).await.unwrap();
     let ended = ended.token.unwrap();

@@ -8,6 +8,27 @@ use cloakroom_conformance::{Counts, Op};
 use http::StatusCode;
 
 use crate::harness::{App, Client, hold, increment, owner, show, word};
+use crate::home::Home;
+
+scenarios! {
+    a_commit_in_the_handler_is_not_written_again_at_the_end,
+    what_an_update_returned_is_provisional_until_it_is_committed,
+    an_early_commit_is_not_rolled_back_and_its_cookie_comes_with_any_head,
+    a_failed_early_commit_keeps_its_changes_for_the_next_try,
+    a_slow_request_cannot_revive_a_destroyed_session,
+    a_session_that_vanished_from_the_store_is_not_written_again,
+    a_session_that_ended_meanwhile_is_told_to_an_early_commit_and_to_a_renewal,
+    a_commit_that_meets_conflict_after_conflict_is_an_error_and_never_an_overwrite:
+        only_memory("the timers of the test stand still, a server does not"),
+    reads_do_not_wait_for_a_commit_under_way,
+    a_response_with_changes_is_stored_before_its_head_is_released,
+    a_commit_that_has_begun_goes_on_when_the_client_goes_away,
+    an_early_commit_that_the_handler_gives_up_goes_on_and_the_head_waits_for_it,
+    a_panic_beside_a_commit_under_way_does_not_tear_it,
+    a_fresh_snapshot_comes_only_when_it_is_asked_for,
+    a_reload_of_an_ended_session_says_so,
+    an_update_may_refuse_what_it_finds_at_the_commit,
+}
 
 const SAVE: Counts = Counts { save: 1, ..NOTHING };
 const NOTHING: Counts = Counts {
@@ -22,11 +43,10 @@ const NOTHING: Counts = Counts {
     owned_by: 0,
 };
 
-#[tokio::test]
-async fn a_commit_in_the_handler_is_not_written_again_at_the_end() {
-    let app = App::new();
+async fn a_commit_in_the_handler_is_not_written_again_at_the_end(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
         s.insert("n", 5)?;
@@ -35,13 +55,13 @@ async fn a_commit_in_the_handler_is_not_written_again_at_the_end() {
         Ok(())
     });
     at.reached().await;
-    assert_eq!(app.faults.take_counts(), SAVE);
+    assert_eq!(app.take_counts(), SAVE);
     app.call(&mut client, |s| async move { s.insert("n", 6) })
         .await;
-    app.faults.take_counts();
+    app.take_counts();
     at.release();
     assert_eq!(slow.await.unwrap().status, 200);
-    assert_eq!(app.faults.take_counts(), NOTHING);
+    assert_eq!(app.take_counts(), NOTHING);
     assert_eq!(
         app.read(&client, "n").await,
         "6",
@@ -49,9 +69,8 @@ async fn a_commit_in_the_handler_is_not_written_again_at_the_end() {
     );
 }
 
-#[tokio::test]
-async fn what_an_update_returned_is_provisional_until_it_is_committed() {
-    let app = App::new();
+async fn what_an_update_returned_is_provisional_until_it_is_committed(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -67,9 +86,8 @@ async fn what_an_update_returned_is_provisional_until_it_is_committed() {
     assert_eq!(slow.await.unwrap().body, "2 41");
 }
 
-#[tokio::test]
-async fn an_early_commit_is_not_rolled_back_and_its_cookie_comes_with_any_head() {
-    let app = App::new();
+async fn an_early_commit_is_not_rolled_back_and_its_cookie_comes_with_any_head(home: &Home) {
+    let app = App::new(home);
     let mut client = Client::default();
     let reply = app
         .call(&mut client, |s| async move {
@@ -99,9 +117,8 @@ async fn an_early_commit_is_not_rolled_back_and_its_cookie_comes_with_any_head()
     assert_eq!(app.read(&client, "kept").await, "1");
 }
 
-#[tokio::test]
-async fn a_failed_early_commit_keeps_its_changes_for_the_next_try() {
-    let app = App::new();
+async fn a_failed_early_commit_keeps_its_changes_for_the_next_try(home: &Home) {
+    let app = App::trusting(home).await;
     let mut client = app.visitor().await;
     app.faults.fail(Op::Save, 1);
     app.faults.fail(Op::Peek, 1);
@@ -117,9 +134,8 @@ async fn a_failed_early_commit_keeps_its_changes_for_the_next_try() {
     assert_eq!(app.read(&client, "n").await, "3");
 }
 
-#[tokio::test]
-async fn a_slow_request_cannot_revive_a_destroyed_session() {
-    let app = App::new();
+async fn a_slow_request_cannot_revive_a_destroyed_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let old = client.clone();
     let (point, mut at) = hold();
@@ -142,9 +158,8 @@ async fn a_slow_request_cannot_revive_a_destroyed_session() {
     assert_eq!(app.sessions.stats().gone, 1);
 }
 
-#[tokio::test]
-async fn a_session_that_vanished_from_the_store_is_not_written_again() {
-    let app = App::new();
+async fn a_session_that_vanished_from_the_store_is_not_written_again(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -167,10 +182,9 @@ async fn a_session_that_vanished_from_the_store_is_not_written_again() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_session_that_ended_meanwhile_is_told_to_an_early_commit_and_to_a_renewal() {
+async fn a_session_that_ended_meanwhile_is_told_to_an_early_commit_and_to_a_renewal(home: &Home) {
     for what in ["commit", "renew", "login", "insert"] {
-        let app = App::new();
+        let app = App::new(home);
         let mut client = app.visitor().await;
         let (point, mut at) = hold();
         let slow = app.start(&client, move |s| async move {
@@ -200,11 +214,12 @@ async fn a_session_that_ended_meanwhile_is_told_to_an_early_commit_and_to_a_rene
     }
 }
 
-#[tokio::test]
-async fn a_commit_that_meets_conflict_after_conflict_is_an_error_and_never_an_overwrite() {
+async fn a_commit_that_meets_conflict_after_conflict_is_an_error_and_never_an_overwrite(
+    home: &Home,
+) {
     for (status, expected) in [(None, 500), (Some(StatusCode::CONFLICT), 409)] {
         tokio::time::pause();
-        let app = App::with(|builder| match status {
+        let app = App::with(home, |builder| match status {
             Some(status) => builder.conflict_status(status),
             None => builder,
         });
@@ -223,14 +238,13 @@ async fn a_commit_that_meets_conflict_after_conflict_is_an_error_and_never_an_ov
             (expected, "", None)
         );
         assert_eq!(app.row(&client).await, before);
-        assert!((2..=64).contains(&app.faults.counts().save), "bounded");
+        assert!((2..=64).contains(&app.counts().save), "bounded");
         tokio::time::resume();
     }
 }
 
-#[tokio::test]
-async fn reads_do_not_wait_for_a_commit_under_way() {
-    let app = App::new();
+async fn reads_do_not_wait_for_a_commit_under_way(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let gate = app.faults.hold(Op::Save);
     let writer = app.start(&client, |s| async move { s.insert("n", 2) });
@@ -249,9 +263,8 @@ async fn reads_do_not_wait_for_a_commit_under_way() {
     assert_eq!(app.read(&client, "n").await, "3");
 }
 
-#[tokio::test]
-async fn a_response_with_changes_is_stored_before_its_head_is_released() {
-    let app = App::new();
+async fn a_response_with_changes_is_stored_before_its_head_is_released(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let gate = app.faults.hold_reply(Op::Save);
     let writer = app.start(&client, |s| async move { s.insert("n", 2) });
@@ -261,10 +274,9 @@ async fn a_response_with_changes_is_stored_before_its_head_is_released() {
     assert_eq!(writer.await.unwrap().status, 200);
 }
 
-#[tokio::test]
-async fn a_commit_that_has_begun_goes_on_when_the_client_goes_away() {
+async fn a_commit_that_has_begun_goes_on_when_the_client_goes_away(home: &Home) {
     for new in [false, true] {
-        let app = App::new();
+        let app = App::new(home);
         let client = if new {
             Client::default()
         } else {
@@ -285,10 +297,9 @@ async fn a_commit_that_has_begun_goes_on_when_the_client_goes_away() {
     }
 }
 
-#[tokio::test]
-async fn an_early_commit_that_the_handler_gives_up_goes_on_and_the_head_waits_for_it() {
+async fn an_early_commit_that_the_handler_gives_up_goes_on_and_the_head_waits_for_it(home: &Home) {
     for (outcome, status) in [("stored", 200), ("failed", 503)] {
-        let app = App::new();
+        let app = App::trusting(home).await;
         let client = app.visitor().await;
         let gate = app.faults.hold(Op::Save);
         if outcome == "failed" {
@@ -314,9 +325,8 @@ async fn an_early_commit_that_the_handler_gives_up_goes_on_and_the_head_waits_fo
     }
 }
 
-#[tokio::test]
-async fn a_panic_beside_a_commit_under_way_does_not_tear_it() {
-    let app = App::new();
+async fn a_panic_beside_a_commit_under_way_does_not_tear_it(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let gate = app.faults.hold(Op::Save);
     let task = app.start(&client, |s| async move {
@@ -336,9 +346,8 @@ async fn a_panic_beside_a_commit_under_way_does_not_tear_it() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn a_fresh_snapshot_comes_only_when_it_is_asked_for() {
-    let app = App::new();
+async fn a_fresh_snapshot_comes_only_when_it_is_asked_for(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -360,9 +369,8 @@ async fn a_fresh_snapshot_comes_only_when_it_is_asked_for() {
     assert_eq!(app.read(&client, "own").await, "1");
 }
 
-#[tokio::test]
-async fn a_reload_of_an_ended_session_says_so() {
-    let app = App::new();
+async fn a_reload_of_an_ended_session_says_so(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -380,9 +388,8 @@ async fn a_reload_of_an_ended_session_says_so() {
     assert_eq!((slow.body.as_str(), slow.cookie()), ("ended ended", None));
 }
 
-#[tokio::test]
-async fn an_update_may_refuse_what_it_finds_at_the_commit() {
-    let app = App::new();
+async fn an_update_may_refuse_what_it_finds_at_the_commit(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {

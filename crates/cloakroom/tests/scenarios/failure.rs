@@ -2,10 +2,30 @@
 
 use std::time::Duration;
 
-use cloakroom::{Coherence, ErrorKind, Secret, Session, StoreErrorKind, Token};
+use cloakroom::{Coherence, Secret, StoreErrorKind, Token};
 use cloakroom_conformance::{Faults, Op};
 
 use crate::harness::{App, Client, hold, increment, owner, show, word};
+use crate::home::Home;
+
+scenarios! {
+    an_outage_does_not_touch_a_route_that_uses_no_session,
+    during_an_outage_a_current_copy_is_read_and_a_write_is_503,
+    an_outage_is_never_an_anonymous_session,
+    an_optional_session_is_some_only_for_a_live_stored_one,
+    a_store_that_refuses_a_write_is_500_and_nothing_is_told,
+    a_store_that_does_not_answer_counts_as_unavailable:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_commit_that_waits_too_long_for_its_turn_fails_and_does_not_go_on_unlocked:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_write_whose_reply_is_lost_is_looked_up_and_not_repeated,
+    a_lost_reply_that_cannot_be_settled_is_503_and_the_copy_is_dropped,
+    a_destroy_that_cannot_be_performed_is_503_and_tried_once_more,
+    a_stale_copy_is_served_read_only_if_that_was_asked_for,
+    a_stale_copy_is_never_served_past_its_deadline,
+    a_session_that_was_ended_here_is_not_served_stale,
+    an_error_keeps_its_cause_and_no_token,
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,9 +34,8 @@ fn forged(client: &Client) -> Client {
     Client::holding(&Token::new(client.id(), Secret::generate()))
 }
 
-#[tokio::test]
-async fn an_outage_does_not_touch_a_route_that_uses_no_session() {
-    let app = App::new();
+async fn an_outage_does_not_touch_a_route_that_uses_no_session(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     app.sessions.reset();
     app.faults.fail_all();
@@ -25,9 +44,8 @@ async fn an_outage_does_not_touch_a_route_that_uses_no_session() {
     assert_eq!((reply.cookie(), reply.header("vary").as_str()), (None, "-"));
 }
 
-#[tokio::test]
-async fn during_an_outage_a_current_copy_is_read_and_a_write_is_503() {
-    let app = App::new();
+async fn during_an_outage_a_current_copy_is_read_and_a_write_is_503(home: &Home) {
+    let app = App::trusting(home).await;
     let mut client = app.visitor().await;
     app.faults.fail_all();
     assert_eq!(app.read(&client, "n").await, "1");
@@ -50,9 +68,8 @@ async fn during_an_outage_a_current_copy_is_read_and_a_write_is_503() {
     );
 }
 
-#[tokio::test]
-async fn an_outage_is_never_an_anonymous_session() {
-    let app = App::new();
+async fn an_outage_is_never_an_anonymous_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     app.sessions.reset();
     app.faults.fail_all();
@@ -78,9 +95,8 @@ async fn an_outage_is_never_an_anonymous_session() {
     );
 }
 
-#[tokio::test]
-async fn an_optional_session_is_some_only_for_a_live_stored_one() {
-    let app = App::new();
+async fn an_optional_session_is_some_only_for_a_live_stored_one(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     assert_eq!(
         app.send(Client::default().get("/optional")).await.body,
@@ -95,8 +111,7 @@ async fn an_optional_session_is_some_only_for_a_live_stored_one() {
     assert_eq!(app.send(client.get("/optional")).await.body, "none");
 }
 
-#[tokio::test]
-async fn a_store_that_refuses_a_write_is_500_and_nothing_is_told() {
+async fn a_store_that_refuses_a_write_is_500_and_nothing_is_told(home: &Home) {
     for (op, new) in [(Op::Create, true), (Op::Save, false)] {
         for (kind, status) in [
             (StoreErrorKind::Unavailable, 503),
@@ -104,7 +119,7 @@ async fn a_store_that_refuses_a_write_is_500_and_nothing_is_told() {
             (StoreErrorKind::Rejected, 500),
             (StoreErrorKind::Corrupt, 500),
         ] {
-            let app = App::new();
+            let app = App::new(home);
             let mut client = if new {
                 Client::default()
             } else {
@@ -128,9 +143,9 @@ async fn a_store_that_refuses_a_write_is_500_and_nothing_is_told() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_counts_as_unavailable() {
-    let app = App::with(|builder| builder.store_timeout(SECOND));
+async fn a_store_that_does_not_answer_counts_as_unavailable(home: &Home) {
+    tokio::time::pause();
+    let app = App::with(home, |builder| builder.store_timeout(SECOND));
     let mut client = app.visitor().await;
     let gate = app.faults.hold(Op::Save);
     let reply = app
@@ -146,9 +161,9 @@ async fn a_store_that_does_not_answer_counts_as_unavailable() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_commit_that_waits_too_long_for_its_turn_fails_and_does_not_go_on_unlocked() {
-    let app = App::with(|builder| builder.store_timeout(SECOND));
+async fn a_commit_that_waits_too_long_for_its_turn_fails_and_does_not_go_on_unlocked(home: &Home) {
+    tokio::time::pause();
+    let app = App::with(home, |builder| builder.store_timeout(SECOND));
     let client = app.visitor().await;
     let gate = app.faults.hold(Op::Save);
     let writers: Vec<_> = (0..4)
@@ -162,9 +177,8 @@ async fn a_commit_that_waits_too_long_for_its_turn_fails_and_does_not_go_on_unlo
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_write_whose_reply_is_lost_is_looked_up_and_not_repeated() {
-    let app = App::new();
+async fn a_write_whose_reply_is_lost_is_looked_up_and_not_repeated(home: &Home) {
+    let app = App::new(home);
     let mut client = Client::default();
     app.faults.lose_reply(Op::Create, 1);
     let reply = app
@@ -189,13 +203,12 @@ async fn a_write_whose_reply_is_lost_is_looked_up_and_not_repeated() {
     let reply = app.call(&mut client, |s| async move { s.destroy() }).await;
     assert_eq!((reply.status, client.token), (200, None));
     assert_eq!(app.presented(&old).await, "ended");
-    let counts = app.faults.counts();
+    let counts = app.counts();
     assert_eq!((counts.create, counts.save, counts.end), (1, 2, 1));
 }
 
-#[tokio::test]
-async fn a_lost_reply_that_cannot_be_settled_is_503_and_the_copy_is_dropped() {
-    let app = App::new();
+async fn a_lost_reply_that_cannot_be_settled_is_503_and_the_copy_is_dropped(home: &Home) {
+    let app = App::trusting(home).await;
     let mut client = app.visitor().await;
     app.faults.lose_reply(Op::Save, 1);
     app.faults.fail(Op::Peek, 1);
@@ -207,9 +220,8 @@ async fn a_lost_reply_that_cannot_be_settled_is_503_and_the_copy_is_dropped() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn a_destroy_that_cannot_be_performed_is_503_and_tried_once_more() {
-    let app = App::new();
+async fn a_destroy_that_cannot_be_performed_is_503_and_tried_once_more(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     app.faults.fail(Op::End, Faults::ALWAYS);
     let reply = app.call(&mut client, |s| async move { s.destroy() }).await;
@@ -219,16 +231,15 @@ async fn a_destroy_that_cannot_be_performed_is_503_and_tried_once_more() {
         "it lives: the cookie stays"
     );
     app.sessions.settled().await;
-    assert!(app.faults.counts().end <= 2, "no endless repetition");
+    assert!(app.counts().end <= 2, "no endless repetition");
     app.faults.clear();
     assert_eq!(app.read(&client, "n").await, "1");
     app.call(&mut client, |s| async move { s.destroy() }).await;
     assert_eq!(client.token, None);
 }
 
-#[tokio::test]
-async fn a_stale_copy_is_served_read_only_if_that_was_asked_for() {
-    let app = App::with(|builder| {
+async fn a_stale_copy_is_served_read_only_if_that_was_asked_for(home: &Home) {
+    let app = App::with(home, |builder| {
         builder
             .coherence(Coherence::Verify)
             .stale_if_error(30 * SECOND)
@@ -269,9 +280,8 @@ async fn a_stale_copy_is_served_read_only_if_that_was_asked_for() {
     );
 }
 
-#[tokio::test]
-async fn a_stale_copy_is_never_served_past_its_deadline() {
-    let app = App::with(|builder| {
+async fn a_stale_copy_is_never_served_past_its_deadline(home: &Home) {
+    let app = App::with(home, |builder| {
         builder
             .coherence(Coherence::Verify)
             .stale_if_error(7_200 * SECOND)
@@ -284,9 +294,8 @@ async fn a_stale_copy_is_never_served_past_its_deadline() {
     assert_eq!(app.send(client.get("/optional")).await.status, 503);
 }
 
-#[tokio::test]
-async fn a_session_that_was_ended_here_is_not_served_stale() {
-    let app = App::with(|builder| {
+async fn a_session_that_was_ended_here_is_not_served_stale(home: &Home) {
+    let app = App::with(home, |builder| {
         builder
             .coherence(Coherence::Verify)
             .stale_if_error(60 * SECOND)
@@ -309,6 +318,7 @@ async fn a_session_that_was_ended_here_is_not_served_stale() {
 
 #[tokio::test]
 async fn a_missing_layer_is_an_error_that_names_the_fix() {
+    use cloakroom::{ErrorKind, Session};
     use tower::ServiceExt;
     let router: axum::Router = axum::Router::new()
         .route("/", axum::routing::get(|_: Session| async { "never" }))
@@ -334,9 +344,8 @@ async fn a_missing_layer_is_an_error_that_names_the_fix() {
     );
 }
 
-#[tokio::test]
-async fn an_error_keeps_its_cause_and_no_token() {
-    let app = App::new();
+async fn an_error_keeps_its_cause_and_no_token(home: &Home) {
+    let app = App::trusting(home).await;
     let mut client = app.member("ada").await;
     app.faults.fail(Op::Save, 1);
     app.faults.fail(Op::Peek, 1);

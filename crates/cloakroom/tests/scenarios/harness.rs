@@ -1,10 +1,11 @@
 //! An application of one route whose handler is given with each request, and a client that keeps
-//! its cookie.
+//! its cookie. Over which store, the file `home.rs` of the program says.
 
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,10 +13,10 @@ use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use cloakroom::{
-    Capabilities, Error, MemoryStore, Owner, Record, Session, SessionId, SessionLayer,
+    Capabilities, Error, Owner, Reach, Record, Secret, Session, SessionId, SessionLayer,
     SessionLayerBuilder, SessionManager, SessionStore, Timestamp, Token,
 };
-use cloakroom_conformance::{Faults, FaultyStore, ManualClock};
+use cloakroom_conformance::{Counts, Faults, FaultyStore, ManualClock};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -24,11 +25,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
+use crate::home::{Home, Store};
+
 /// The cookie of a layer that was told nothing else.
 pub(crate) const NAME: &str = "__Host-id";
 
-/// When every manual clock starts.
-pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+/// Between two looks at what another task does.
+const MOMENT: Duration = Duration::from_millis(1);
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 type Handler = Box<dyn FnOnce(Session) -> Answer + Send>;
@@ -43,22 +46,37 @@ pub(crate) struct App {
     pub(crate) layer: SessionLayer,
     pub(crate) clock: ManualClock,
     pub(crate) faults: Faults,
-    pub(crate) store: MemoryStore,
+    pub(crate) store: Store,
+    can: Capabilities,
     router: Router,
 }
 
 impl App {
-    pub(crate) fn new() -> Self {
-        Self::with(|builder| builder)
+    pub(crate) fn new(home: &Home) -> Self {
+        Self::with(home, |builder| builder)
     }
 
-    pub(crate) fn with(configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Self {
-        Self::node(MemoryStore::new(), ManualClock::new(START), configure)
+    pub(crate) fn with(
+        home: &Home,
+        configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
+    ) -> Self {
+        Self::node(home.store(), ManualClock::new(home.start()), configure)
+    }
+
+    /// A node whose copies are current without another look, whatever its store is.
+    pub(crate) async fn trusting(home: &Home) -> Self {
+        let app = Self::with(home, |builder| builder.coherence(home.trusting()));
+        // Before its feed is up a copy is looked at once more.
+        while !app.can.exclusive && app.can.reach != Reach::None && !app.sessions.stats().feed_live
+        {
+            tokio::time::sleep(MOMENT).await;
+        }
+        app
     }
 
     /// A node on this store; two on one store are two managers.
     pub(crate) fn node(
-        store: MemoryStore,
+        store: Store,
         clock: ManualClock,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
@@ -66,12 +84,13 @@ impl App {
     }
 
     fn over(
-        store: MemoryStore,
+        store: Store,
         clock: ManualClock,
         faults: Faults,
         configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
     ) -> Self {
         let over = FaultyStore::with_faults(store.clone(), faults.clone());
+        let can = over.capabilities();
         let builder = SessionLayer::builder(over).clock(clock.clone());
         let layer = configure(builder).build().expect("the settings are right");
         let router = Router::new()
@@ -85,16 +104,51 @@ impl App {
             clock,
             faults,
             store,
+            can,
             router,
         }
     }
 
     /// As [`node`](Self::node), on a store that says nothing of its changes, as most shared ones.
-    pub(crate) fn remote(store: MemoryStore, clock: ManualClock) -> Self {
+    pub(crate) fn remote(store: Store, clock: ManualClock) -> Self {
         let faults = Faults::default();
         faults.pretend(Capabilities::default());
         faults.script_feed();
         Self::over(store, clock, faults, |builder| builder)
+    }
+
+    /// The feed, where there is one, has told this node what was done until now.
+    pub(crate) async fn hears(&self) {
+        if self.can.exclusive {
+            // It is heard by the housekeeper's task.
+            tokio::task::yield_now().await;
+        } else if self.can.reach == Reach::Changes {
+            // Notices come in their order: what is told last has all others before it.
+            let last = self.visitor().await;
+            let ended = self.store.end(last.id(), None).await;
+            ended.expect("the store answers");
+            while self.presented(&last).await == "active" {
+                tokio::time::sleep(MOMENT).await;
+            }
+        }
+    }
+
+    /// What the store was asked for. A look at the stamp of a copy is not counted where it is what
+    /// the store's mode costs.
+    pub(crate) fn counts(&self) -> Counts {
+        self.without_looks(self.faults.counts())
+    }
+
+    /// As [`counts`](Self::counts), since the last time.
+    pub(crate) fn take_counts(&self) -> Counts {
+        self.without_looks(self.faults.take_counts())
+    }
+
+    fn without_looks(&self, mut counts: Counts) -> Counts {
+        if !self.can.exclusive {
+            counts.peek = 0;
+        }
+        counts
     }
 
     /// Runs a handler as a request of the client, which keeps the cookie of the response.
@@ -172,7 +226,7 @@ impl App {
     /// The row of the client's session, past all faults.
     pub(crate) async fn row(&self, client: &Client) -> Option<Record> {
         let loaded = self.store.load(client.id()).await;
-        loaded.expect("the memory store never fails")
+        loaded.expect("the store answers")
     }
 }
 
@@ -214,6 +268,12 @@ pub(crate) fn increment(session: &Session, name: &str) -> Result<i64, Error> {
 
 pub(crate) fn owner(name: &str) -> Owner {
     Owner::new(name).expect("a short name is an owner")
+}
+
+/// A token that nobody has given out.
+pub(crate) fn stranger() -> Token {
+    let some_time = Timestamp::from_millis(1_790_000_000_000);
+    Token::new(SessionId::generate(some_time), Secret::generate())
 }
 
 /// A browser of few words: one cookie, or one header.

@@ -3,11 +3,17 @@
 use cloakroom::{Presented, Session};
 
 use crate::harness::{App, Client, hold, increment, show};
+use crate::home::Home;
 
-#[tokio::test]
-async fn a_slow_reader_does_not_overwrite_the_cookie_of_a_fast_writer() {
+scenarios! {
+    a_slow_reader_does_not_overwrite_the_cookie_of_a_fast_writer,
+    a_header_that_is_always_sent_comes_with_reads_and_with_writes,
+    a_plain_tower_service_has_sessions_too,
+}
+
+async fn a_slow_reader_does_not_overwrite_the_cookie_of_a_fast_writer(home: &Home) {
     for header in [None, Some("x-session")] {
-        let app = App::with(|builder| match header {
+        let app = App::with(home, |builder| match header {
             None => builder,
             Some(name) => builder
                 .header(cloakroom::SessionHeader::new(name).send(cloakroom::HeaderSend::Always)),
@@ -31,9 +37,8 @@ async fn a_slow_reader_does_not_overwrite_the_cookie_of_a_fast_writer() {
     }
 }
 
-#[tokio::test]
-async fn a_header_that_is_always_sent_comes_with_reads_and_with_writes() {
-    let app = App::with(|builder| {
+async fn a_header_that_is_always_sent_comes_with_reads_and_with_writes(home: &Home) {
+    let app = App::with(home, |builder| {
         builder
             .header(cloakroom::SessionHeader::new("x-session").send(cloakroom::HeaderSend::Always))
     });
@@ -62,10 +67,9 @@ async fn a_header_that_is_always_sent_comes_with_reads_and_with_writes() {
     assert_eq!(client.token, None);
 }
 
-#[tokio::test]
-async fn a_plain_tower_service_has_sessions_too() {
+async fn a_plain_tower_service_has_sessions_too(home: &Home) {
     use tower::{Layer, ServiceExt};
-    let app = App::new();
+    let app = App::new(home);
     let client = app.visitor().await;
     let service = app.layer.layer(tower::service_fn(
         |request: http::Request<axum::body::Body>| async move {

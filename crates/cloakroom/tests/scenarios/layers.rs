@@ -6,14 +6,37 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get};
-use cloakroom::{
-    Event, Job, MemoryStore, Refusal, Schedule, Session, SessionCookie, SessionLayer, Tagged,
-};
+use cloakroom::{Event, Job, Refusal, Schedule, Session, SessionCookie, SessionLayer, Tagged};
 use cloakroom_conformance::{Faults, Op};
 use http::StatusCode;
 use tower::ServiceExt;
 
-use crate::harness::{App, Client, NAME, Reply, increment, owner, show};
+use crate::harness::{App, Client, NAME, Reply, increment, owner, show, stranger};
+use crate::home::{Home, Store};
+
+scenarios! {
+    a_request_that_never_asks_costs_no_store_call_and_no_cookie,
+    a_preflight_creates_nothing,
+    the_same_layer_twice_is_one_session_with_one_cookie_and_one_commit,
+    two_managers_with_one_tag_and_one_cookie_are_one_session_of_the_inner,
+    two_layers_with_different_names_are_two_sessions_that_one_handler_can_reach,
+    scopes_share_a_session_and_not_their_attributes,
+    a_layer_on_many_routes_is_one_housekeeper_and_one_cache:
+        only_memory("it counts the tasks of the runtime, and a driver has tasks of its own"),
+    two_layers_have_a_housekeeper_each_which_ends_with_the_last_of_its_clones:
+        only_memory("it counts the tasks of the runtime, and a driver has tasks of its own"),
+    a_housekeeper_that_meets_errors_backs_off_and_goes_on:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_purge_goes_in_batches:
+        only_memory("thousands of rows, one by one: the purge at scale is in the store's own crate"),
+    a_flood_of_random_ids_stores_nothing,
+    a_listener_that_panics_keeps_nobody_alive,
+    a_commit_that_finds_its_session_gone_is_an_event,
+    a_hook_on_create_adds_attributes_or_refuses,
+    with_eager_sessions_an_outage_is_still_no_session,
+    an_id_that_is_taken_leads_to_another_one,
+    no_token_reaches_the_logs,
+}
 
 struct Admin;
 
@@ -47,16 +70,15 @@ async fn send(router: &Router, request: http::Request<axum::body::Body>) -> Repl
     .await
 }
 
-#[tokio::test]
-async fn a_request_that_never_asks_costs_no_store_call_and_no_cookie() {
-    let app = App::new();
+async fn a_request_that_never_asks_costs_no_store_call_and_no_cookie(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     for who in [&client, &Client::default()] {
         let reply = app.send(who.get("/unused")).await;
         assert_eq!((reply.status, reply.cookie()), (200, None));
     }
-    assert_eq!(app.faults.counts().total(), 0);
+    assert_eq!(app.counts().total(), 0);
     assert_eq!(
         app.sessions.stats().presented.active,
         0,
@@ -64,9 +86,8 @@ async fn a_request_that_never_asks_costs_no_store_call_and_no_cookie() {
     );
 }
 
-#[tokio::test]
-async fn a_preflight_creates_nothing() {
-    let app = App::new();
+async fn a_preflight_creates_nothing(home: &Home) {
+    let app = App::new(home);
     let router: Router = Router::new()
         .route("/", get(count))
         .layer(app.layer.clone());
@@ -74,12 +95,11 @@ async fn a_preflight_creates_nothing() {
     *request.method_mut() = http::Method::OPTIONS;
     let reply = send(&router, request).await;
     assert_eq!((reply.status, reply.cookie()), (405, None));
-    assert_eq!(app.faults.counts().total(), 0);
+    assert_eq!(app.counts().total(), 0);
 }
 
-#[tokio::test]
-async fn the_same_layer_twice_is_one_session_with_one_cookie_and_one_commit() {
-    let app = App::new();
+async fn the_same_layer_twice_is_one_session_with_one_cookie_and_one_commit(home: &Home) {
+    let app = App::new(home);
     let router: Router = Router::new()
         .route("/", any(count))
         .layer(app.layer.clone())
@@ -92,13 +112,12 @@ async fn the_same_layer_twice_is_one_session_with_one_cookie_and_one_commit() {
     );
     client.keep(&reply);
     assert_eq!(send(&router, client.get("/")).await.body, "2");
-    let counts = app.faults.counts();
+    let counts = app.counts();
     assert_eq!((counts.create, counts.save, app.store.len()), (1, 1, 1));
 }
 
-#[tokio::test]
-async fn two_managers_with_one_tag_and_one_cookie_are_one_session_of_the_inner() {
-    let (outer, inner) = (App::new(), App::new());
+async fn two_managers_with_one_tag_and_one_cookie_are_one_session_of_the_inner(home: &Home) {
+    let (outer, inner) = (App::new(home), App::new(home));
     let router: Router = Router::new()
         .route("/", any(count))
         .layer(inner.layer.clone())
@@ -109,10 +128,9 @@ async fn two_managers_with_one_tag_and_one_cookie_are_one_session_of_the_inner()
     assert_eq!((inner.store.len(), outer.store.len()), (1, 0));
 }
 
-#[tokio::test]
-async fn two_layers_with_different_names_are_two_sessions_that_one_handler_can_reach() {
-    let visitors = SessionLayer::builder(MemoryStore::new()).build().unwrap();
-    let admins = SessionLayer::builder(MemoryStore::new())
+async fn two_layers_with_different_names_are_two_sessions_that_one_handler_can_reach(home: &Home) {
+    let visitors = SessionLayer::builder(home.store()).build().unwrap();
+    let admins = SessionLayer::builder(home.store())
         .cookie(SessionCookie::new("__Host-admin"))
         .tag::<Admin>()
         .build()
@@ -139,9 +157,8 @@ async fn two_layers_with_different_names_are_two_sessions_that_one_handler_can_r
     }
 }
 
-#[tokio::test]
-async fn scopes_share_a_session_and_not_their_attributes() {
-    let app = App::new();
+async fn scopes_share_a_session_and_not_their_attributes(home: &Home) {
+    let app = App::new(home);
     let router: Router = Router::new()
         .route("/", any(count_both))
         .layer(app.layer.scope::<Admin>("admin"))
@@ -154,9 +171,8 @@ async fn scopes_share_a_session_and_not_their_attributes() {
     assert_eq!(app.store.len(), 1);
 }
 
-#[tokio::test]
-async fn a_layer_on_many_routes_is_one_housekeeper_and_one_cache() {
-    let app = App::new();
+async fn a_layer_on_many_routes_is_one_housekeeper_and_one_cache(home: &Home) {
+    let app = App::new(home);
     let mut router = Router::new();
     for n in 0..50 {
         router = router.route(&format!("/{n}"), any(count));
@@ -165,18 +181,17 @@ async fn a_layer_on_many_routes_is_one_housekeeper_and_one_cache() {
     assert_eq!(alive().await, 1);
     let mut client = Client::default();
     client.keep(&send(&router, client.get("/0")).await);
-    app.faults.take_counts();
+    app.take_counts();
     for n in 1..50 {
         let reply = send(&router, client.get(&format!("/{n}"))).await;
         assert_eq!(reply.body, (n + 1).to_string());
     }
-    assert_eq!(app.faults.counts().load, 0);
+    assert_eq!(app.counts().load, 0);
     assert_eq!(alive().await, 1);
 }
 
-#[tokio::test]
-async fn two_layers_have_a_housekeeper_each_which_ends_with_the_last_of_its_clones() {
-    let (a, b) = (App::new(), App::new());
+async fn two_layers_have_a_housekeeper_each_which_ends_with_the_last_of_its_clones(home: &Home) {
+    let (a, b) = (App::new(home), App::new(home));
     assert_eq!(alive().await, 2);
     let clone = a.layer.clone();
     drop(a);
@@ -199,7 +214,7 @@ fn the_next_request_starts_the_housekeeper_again_when_its_runtime_has_died() {
             .unwrap()
     };
     let first = runtime();
-    let app = first.block_on(async { App::new() });
+    let app = first.block_on(async { App::new(&Home) });
     drop(first);
     runtime().block_on(async {
         assert_eq!(alive().await, 0);
@@ -211,7 +226,7 @@ fn the_next_request_starts_the_housekeeper_again_when_its_runtime_has_died() {
 
 #[test]
 fn a_layer_that_is_built_outside_of_a_runtime_starts_its_housekeeper_with_the_first_request() {
-    let app = App::new();
+    let app = App::new(&Home);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -223,16 +238,16 @@ fn a_layer_that_is_built_outside_of_a_runtime_starts_its_housekeeper_with_the_fi
         });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_housekeeper_that_meets_errors_backs_off_and_goes_on() {
-    let app = App::with(|builder| {
+async fn a_housekeeper_that_meets_errors_backs_off_and_goes_on(home: &Home) {
+    tokio::time::pause();
+    let app = App::with(home, |builder| {
         builder
             .purge(Schedule::every(Duration::from_secs(1)))
             .poll(Schedule::off())
     });
     app.faults.fail(Op::Purge, 5);
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let early = app.faults.counts().purge;
+    let early = app.counts().purge;
     assert!((2..=5).contains(&early), "it backs off: {early}");
     let report = app.sessions.stats().housekeeper.purge.unwrap();
     assert!(
@@ -243,44 +258,40 @@ async fn a_housekeeper_that_meets_errors_backs_off_and_goes_on() {
     tokio::time::sleep(Duration::from_mins(1)).await;
     let report = app.sessions.stats().housekeeper.purge.unwrap();
     assert_eq!(report.error, None, "and goes on");
-    assert!(app.faults.counts().purge > 20);
+    assert!(app.counts().purge > 20);
 }
 
-#[tokio::test]
-async fn a_purge_goes_in_batches() {
-    let app = App::with(|builder| builder.purge(Schedule::off()).poll(Schedule::off()));
+async fn a_purge_goes_in_batches(home: &Home) {
+    let app = App::with(home, |builder| {
+        builder.purge(Schedule::off()).poll(Schedule::off())
+    });
     for _ in 0..1_200 {
         app.visitor().await;
     }
     app.clock.advance(Duration::from_hours(24));
-    app.faults.take_counts();
+    app.take_counts();
     let report = app.sessions.run_now(Job::Purge).await.unwrap();
     assert_eq!((report.expired, report.purged), (1_200, 1_200));
     assert!(app.store.is_empty());
-    let counts = app.faults.take_counts();
+    let counts = app.take_counts();
     assert!(counts.purge >= 3 && counts.expire >= 3, "{counts:?}");
 }
 
-#[tokio::test]
-async fn a_flood_of_random_ids_stores_nothing() {
-    let app = App::new();
-    for _ in 0..10_000 {
-        let token = cloakroom::Token::new(
-            cloakroom::SessionId::generate(crate::harness::START),
-            cloakroom::Secret::generate(),
-        );
-        assert_eq!(app.presented(&Client::holding(&token)).await, "unknown");
+async fn a_flood_of_random_ids_stores_nothing(home: &Home) {
+    let app = App::new(home);
+    for _ in 0..home.rounds(10_000) {
+        let token = Client::holding(&stranger());
+        assert_eq!(app.presented(&token).await, "unknown");
     }
     assert!(app.store.is_empty());
     assert_eq!(app.sessions.stats().l1.entries, 0);
-    assert_eq!(app.faults.counts().writes(), 0);
+    assert_eq!(app.counts().writes(), 0);
 }
 
-#[tokio::test]
-async fn a_listener_that_panics_keeps_nobody_alive() {
+async fn a_listener_that_panics_keeps_nobody_alive(home: &Home) {
     let told = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&told);
-    let app = App::with(|builder| {
+    let app = App::with(home, |builder| {
         builder
             .listener(|event| assert!(!matches!(event, Event::Ended { .. }), "on purpose"))
             .listener(move |event| {
@@ -301,9 +312,8 @@ async fn a_listener_that_panics_keeps_nobody_alive() {
     );
 }
 
-#[tokio::test]
-async fn a_commit_that_finds_its_session_gone_is_an_event() {
-    let app = App::new();
+async fn a_commit_that_finds_its_session_gone_is_an_event(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let id = client.id();
     let (point, mut at) = crate::harness::hold();
@@ -323,9 +333,8 @@ async fn a_commit_that_finds_its_session_gone_is_an_event() {
     }
 }
 
-#[tokio::test]
-async fn a_hook_on_create_adds_attributes_or_refuses() {
-    let app = App::with(|builder| {
+async fn a_hook_on_create_adds_attributes_or_refuses(home: &Home) {
+    let app = App::with(home, |builder| {
         builder.on_create(async |session: Session| {
             let n = session.get::<i64>("n").map_err(|_| Refusal::default())?;
             if n == Some(13) {
@@ -351,10 +360,9 @@ async fn a_hook_on_create_adds_attributes_or_refuses() {
     assert_eq!(app.store.len(), 1);
 }
 
-#[tokio::test]
-async fn with_eager_sessions_an_outage_is_still_no_session() {
+async fn with_eager_sessions_an_outage_is_still_no_session(home: &Home) {
     for save in [false, true] {
-        let app = App::with(|builder| {
+        let app = App::with(home, |builder| {
             if save {
                 builder.save_on_create(true)
             } else {
@@ -376,10 +384,9 @@ async fn with_eager_sessions_an_outage_is_still_no_session() {
     }
 }
 
-#[tokio::test]
-async fn an_id_that_is_taken_leads_to_another_one() {
+async fn an_id_that_is_taken_leads_to_another_one(home: &Home) {
     // The store says once that the id exists.
-    let app = App::new();
+    let app = App::new(home);
     let planted = app.visitor().await;
     let taken = Taken {
         store: app.store.clone(),
@@ -407,7 +414,7 @@ async fn an_id_that_is_taken_leads_to_another_one() {
 
 /// A store whose next creates all meet an id that exists.
 struct Taken {
-    store: MemoryStore,
+    store: Store,
     id: cloakroom::SessionId,
     times: AtomicUsize,
 }
@@ -482,8 +489,7 @@ mod taken {
     }
 }
 
-#[tokio::test]
-async fn no_token_reaches_the_logs() {
+async fn no_token_reaches_the_logs(home: &Home) {
     use crate::logs::Logs;
     let logs = Logs::default();
     let _guard = tracing::subscriber::set_default(logs.clone());
@@ -491,7 +497,7 @@ async fn no_token_reaches_the_logs() {
         // Other threads meet the same log lines without a subscriber: in the second round each line
         // is known, and known to be heard here.
         tracing::callsite::rebuild_interest_cache();
-        let app = App::with(|builder| match header {
+        let app = App::with(home, |builder| match header {
             None => builder,
             Some(name) => builder.header(cloakroom::SessionHeader::new(name)),
         });

@@ -5,11 +5,24 @@ use std::time::Duration;
 use cloakroom_conformance::Op;
 
 use crate::harness::{App, hold, increment, owner, word};
+use crate::home::Home;
 
-#[tokio::test]
-async fn signing_in_changes_the_secret_and_keeps_the_attributes() {
+scenarios! {
+    signing_in_changes_the_secret_and_keeps_the_attributes,
+    a_request_from_before_a_login_changes_nothing_after_it,
+    a_request_from_before_a_login_on_another_node_ends_nothing,
+    a_request_from_before_a_login_reloads_nothing_and_touches_nothing,
+    signing_in_as_somebody_else_ends_the_session_and_begins_an_empty_one,
+    signing_in_again_as_the_same_owner_changes_the_secret_and_keeps_the_session,
+    of_two_logins_that_meet_the_second_is_told,
+    of_two_logins_as_others_that_meet_the_second_is_told,
+    leaving_right_after_signing_in_as_somebody_else_ends_both,
+    a_failed_early_login_as_somebody_else_still_ends_the_old_session,
+}
+
+async fn signing_in_changes_the_secret_and_keeps_the_attributes(home: &Home) {
     // Session fixation: the attacker plants a token and waits for the victim to sign in.
-    let app = App::new();
+    let app = App::new(home);
     let mut victim = app.visitor().await;
     let attacker = victim.clone();
     let reply = app
@@ -23,12 +36,11 @@ async fn signing_in_changes_the_secret_and_keeps_the_attributes() {
     assert_eq!(row.owner, Some(owner("ada")));
 }
 
-#[tokio::test]
-async fn a_request_from_before_a_login_changes_nothing_after_it() {
+async fn a_request_from_before_a_login_changes_nothing_after_it(home: &Home) {
     for what in [
         "insert", "update", "renew", "login", "destroy", "commit", "idle",
     ] {
-        let app = App::new();
+        let app = App::new(home);
         let mut victim = app.visitor().await;
         let (point, mut at) = hold();
         let planted = app.start(&victim, move |s| async move {
@@ -58,10 +70,9 @@ async fn a_request_from_before_a_login_changes_nothing_after_it() {
     }
 }
 
-#[tokio::test]
-async fn a_request_from_before_a_login_on_another_node_ends_nothing() {
+async fn a_request_from_before_a_login_on_another_node_ends_nothing(home: &Home) {
     for feed in [true, false] {
-        let a = App::new();
+        let a = App::new(home);
         let b = if feed {
             App::node(a.store.clone(), a.clock.clone(), |builder| builder)
         } else {
@@ -76,7 +87,7 @@ async fn a_request_from_before_a_login_on_another_node_ends_nothing() {
         at.reached().await;
         a.call(&mut victim, |s| async move { s.login(owner("ada")) })
             .await;
-        tokio::task::yield_now().await;
+        b.hears().await;
         at.release();
         let reply = planted.await.unwrap();
         assert_eq!((reply.status, reply.cookie()), (409, None));
@@ -84,9 +95,8 @@ async fn a_request_from_before_a_login_on_another_node_ends_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing() {
-    let app = App::new();
+async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing(home: &Home) {
+    let app = App::new(home);
     let mut victim = app.visitor().await;
     app.clock.advance(Duration::from_mins(10));
     let (point, mut at) = hold();
@@ -104,9 +114,8 @@ async fn a_request_from_before_a_login_reloads_nothing_and_touches_nothing() {
     assert_eq!(app.row(&victim).await, before);
 }
 
-#[tokio::test]
-async fn signing_in_as_somebody_else_ends_the_session_and_begins_an_empty_one() {
-    let app = App::new();
+async fn signing_in_as_somebody_else_ends_the_session_and_begins_an_empty_one(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     app.call(&mut client, |s| async move { s.insert("n", 7) })
         .await;
@@ -123,9 +132,8 @@ async fn signing_in_as_somebody_else_ends_the_session_and_begins_an_empty_one() 
     assert!(reply.body.contains("Replaced"), "{}", reply.body);
 }
 
-#[tokio::test]
-async fn signing_in_again_as_the_same_owner_changes_the_secret_and_keeps_the_session() {
-    let app = App::new();
+async fn signing_in_again_as_the_same_owner_changes_the_secret_and_keeps_the_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     app.call(&mut client, |s| async move { s.insert("n", 7) })
         .await;
@@ -137,10 +145,9 @@ async fn signing_in_again_as_the_same_owner_changes_the_secret_and_keeps_the_ses
     assert_eq!(app.read(&client, "n").await, "7");
 }
 
-#[tokio::test]
-async fn of_two_logins_that_meet_the_second_is_told() {
+async fn of_two_logins_that_meet_the_second_is_told(home: &Home) {
     for name in ["ada", "bob"] {
-        let app = App::new();
+        let app = App::new(home);
         let mut client = app.visitor().await;
         let (point, mut at) = hold();
         let second = app.start(&client, move |s| async move {
@@ -159,9 +166,8 @@ async fn of_two_logins_that_meet_the_second_is_told() {
     }
 }
 
-#[tokio::test]
-async fn of_two_logins_as_others_that_meet_the_second_is_told() {
-    let app = App::new();
+async fn of_two_logins_as_others_that_meet_the_second_is_told(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     let (point, mut at) = hold();
     let second = app.start(&client, |s| async move {
@@ -185,9 +191,8 @@ async fn of_two_logins_as_others_that_meet_the_second_is_told() {
     assert_eq!(app.row(&client).await.unwrap().owner, Some(owner("carol")));
 }
 
-#[tokio::test]
-async fn leaving_right_after_signing_in_as_somebody_else_ends_both() {
-    let app = App::new();
+async fn leaving_right_after_signing_in_as_somebody_else_ends_both(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     let old = client.clone();
     let reply = app
@@ -208,9 +213,8 @@ async fn leaving_right_after_signing_in_as_somebody_else_ends_both() {
     );
 }
 
-#[tokio::test]
-async fn a_failed_early_login_as_somebody_else_still_ends_the_old_session() {
-    let app = App::new();
+async fn a_failed_early_login_as_somebody_else_still_ends_the_old_session(home: &Home) {
+    let app = App::trusting(home).await;
     let mut client = app.member("ada").await;
     let old = client.clone();
     let faults = app.faults.clone();

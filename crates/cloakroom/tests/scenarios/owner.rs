@@ -7,6 +7,20 @@ use cloakroom::{Job, SessionId};
 use cloakroom_conformance::{Corruption, Faults, Op};
 
 use crate::harness::{App, Client, owner, word};
+use crate::home::Home;
+
+scenarios! {
+    logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too,
+    all_other_sessions_of_an_owner_can_be_ended,
+    logging_out_everywhere_reaches_records_that_this_release_cannot_read,
+    a_record_that_this_release_cannot_read_can_be_destroyed,
+    an_outage_while_logging_out_everywhere_is_told,
+    a_hundred_logins_and_logouts_at_once_leave_a_true_list,
+    more_sessions_than_a_page_are_listed_and_ended,
+    the_list_shrinks_when_sessions_expire_whoever_notices_first: minutes_ago(60),
+    a_session_that_changed_hands_is_in_one_list,
+    a_session_is_looked_up_by_its_public_name,
+}
 
 async fn ids(app: &App, name: &str) -> Vec<SessionId> {
     let owned = app.sessions.owned_by(&owner(name)).await;
@@ -17,9 +31,8 @@ async fn ids(app: &App, name: &str) -> Vec<SessionId> {
         .collect()
 }
 
-#[tokio::test]
-async fn logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too() {
-    let a = App::new();
+async fn logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too(home: &Home) {
+    let a = App::new(home);
     let b = App::node(a.store.clone(), a.clock.clone(), |builder| builder);
     let mut clients = Vec::new();
     for _ in 0..3 {
@@ -35,7 +48,7 @@ async fn logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too() {
             .unwrap(),
         3
     );
-    tokio::task::yield_now().await;
+    b.hears().await;
     for client in &clients {
         assert_eq!(a.presented(client).await, "ended");
         assert_eq!(b.presented(client).await, "ended");
@@ -44,9 +57,8 @@ async fn logging_out_everywhere_ends_all_sessions_of_the_owner_in_l1_too() {
     assert_eq!(a.presented(&other).await, "active");
 }
 
-#[tokio::test]
-async fn all_other_sessions_of_an_owner_can_be_ended() {
-    let app = App::new();
+async fn all_other_sessions_of_an_owner_can_be_ended(home: &Home) {
+    let app = App::new(home);
     let (kept, ended) = (app.member("ada").await, app.member("ada").await);
     let count = app
         .sessions
@@ -58,14 +70,13 @@ async fn all_other_sessions_of_an_owner_can_be_ended() {
     assert_eq!(app.presented(&ended).await, "ended");
 }
 
-#[tokio::test]
-async fn logging_out_everywhere_reaches_records_that_this_release_cannot_read() {
+async fn logging_out_everywhere_reaches_records_that_this_release_cannot_read(home: &Home) {
     for how in [
         Corruption::ForeignHead,
         Corruption::ForeignBody,
         Corruption::TruncateBody,
     ] {
-        let app = App::new();
+        let app = App::new(home);
         let client = app.member("ada").await;
         app.sessions.reset();
         app.faults.corrupt(Op::Load, how, Faults::ALWAYS);
@@ -76,9 +87,8 @@ async fn logging_out_everywhere_reaches_records_that_this_release_cannot_read() 
     }
 }
 
-#[tokio::test]
-async fn a_record_that_this_release_cannot_read_can_be_destroyed() {
-    let app = App::new();
+async fn a_record_that_this_release_cannot_read_can_be_destroyed(home: &Home) {
+    let app = App::new(home);
     let client = app.member("ada").await;
     app.faults
         .corrupt(Op::Load, Corruption::ForeignHead, Faults::ALWAYS);
@@ -87,9 +97,8 @@ async fn a_record_that_this_release_cannot_read_can_be_destroyed() {
     assert_ne!(app.presented(&client).await, "active");
 }
 
-#[tokio::test]
-async fn an_outage_while_logging_out_everywhere_is_told() {
-    let app = App::new();
+async fn an_outage_while_logging_out_everywhere_is_told(home: &Home) {
+    let app = App::new(home);
     let client = app.member("ada").await;
     for op in [Op::OwnedBy, Op::Load, Op::End] {
         app.faults.fail(op, 1);
@@ -101,9 +110,8 @@ async fn an_outage_while_logging_out_everywhere_is_told() {
     }
 }
 
-#[tokio::test]
-async fn a_hundred_logins_and_logouts_at_once_leave_a_true_list() {
-    let app = App::new();
+async fn a_hundred_logins_and_logouts_at_once_leave_a_true_list(home: &Home) {
+    let app = App::new(home);
     let logins: Vec<_> = (0..100)
         .map(|_| app.start(&Client::default(), |s| async move { s.login(owner("ada")) }))
         .collect();
@@ -128,9 +136,8 @@ async fn a_hundred_logins_and_logouts_at_once_leave_a_true_list() {
     assert_eq!(BTreeSet::from_iter(ids(&app, "ada").await), truth);
 }
 
-#[tokio::test]
-async fn more_sessions_than_a_page_are_listed_and_ended() {
-    let app = App::new();
+async fn more_sessions_than_a_page_are_listed_and_ended(home: &Home) {
+    let app = App::new(home);
     for _ in 0..450 {
         app.member("ada").await;
     }
@@ -145,10 +152,9 @@ async fn more_sessions_than_a_page_are_listed_and_ended() {
     assert!(ids(&app, "ada").await.is_empty());
 }
 
-#[tokio::test]
-async fn the_list_shrinks_when_sessions_expire_whoever_notices_first() {
-    let app = App::new();
-    for _ in 0..1_000 {
+async fn the_list_shrinks_when_sessions_expire_whoever_notices_first(home: &Home) {
+    let app = App::new(home);
+    for _ in 0..home.rounds(1_000) {
         app.member("ada").await;
     }
     app.clock.advance(Duration::from_hours(1));
@@ -167,9 +173,8 @@ async fn the_list_shrinks_when_sessions_expire_whoever_notices_first() {
     assert!(index.is_empty(), "the store's index is empty, too");
 }
 
-#[tokio::test]
-async fn a_session_that_changed_hands_is_in_one_list() {
-    let app = App::new();
+async fn a_session_that_changed_hands_is_in_one_list(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     app.call(&mut client, |s| async move { s.login(owner("bob")) })
         .await;
@@ -177,9 +182,8 @@ async fn a_session_that_changed_hands_is_in_one_list() {
     assert_eq!(ids(&app, "bob").await, [client.id()]);
 }
 
-#[tokio::test]
-async fn a_session_is_looked_up_by_its_public_name() {
-    let app = App::new();
+async fn a_session_is_looked_up_by_its_public_name(home: &Home) {
+    let app = App::new(home);
     let client = app.member("ada").await;
     let info = app.sessions.get(client.id()).await.unwrap().unwrap();
     assert_eq!((info.id, info.owner), (client.id(), Some(owner("ada"))));

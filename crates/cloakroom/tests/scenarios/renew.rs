@@ -2,21 +2,32 @@
 
 use std::time::Duration;
 
-use cloakroom::Coherence;
 use cloakroom_conformance::Counts;
 
 use crate::harness::{App, hold, increment, owner, show};
+use crate::home::Home;
 
-#[tokio::test]
-async fn renewing_keeps_id_and_data_and_changes_the_secret() {
-    let app = App::new();
+scenarios! {
+    renewing_keeps_id_and_data_and_changes_the_secret,
+    a_replaced_secret_is_superseded_for_a_minute_and_unknown_after_it,
+    the_window_of_superseded_secrets_is_a_setting,
+    the_last_four_secrets_are_remembered,
+    a_write_of_a_request_under_way_lands_in_the_renewed_session,
+    of_two_renewals_that_meet_one_makes_the_token,
+    a_renewal_that_commits_after_another_stays_dropped_also_the_second_time,
+    a_token_published_early_is_not_sent_over_a_later_login,
+    another_node_lets_the_renewed_secret_in_and_the_old_one_out,
+}
+
+async fn renewing_keeps_id_and_data_and_changes_the_secret(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let old = client.clone();
-    app.faults.take_counts();
+    app.take_counts();
     let reply = app.call(&mut client, |s| async move { s.renew() }).await;
     assert!(reply.cookie().is_some());
     assert_eq!(
-        app.faults.take_counts(),
+        app.take_counts(),
         Counts {
             save: 1,
             ..Counts::default()
@@ -27,9 +38,8 @@ async fn renewing_keeps_id_and_data_and_changes_the_secret() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_replaced_secret_is_superseded_for_a_minute_and_unknown_after_it() {
-    let app = App::new();
+async fn a_replaced_secret_is_superseded_for_a_minute_and_unknown_after_it(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let old = client.clone();
     app.call(&mut client, |s| async move { s.renew() }).await;
@@ -70,18 +80,16 @@ async fn a_replaced_secret_is_superseded_for_a_minute_and_unknown_after_it() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn the_window_of_superseded_secrets_is_a_setting() {
-    let app = App::with(|builder| builder.superseded_window(Duration::ZERO));
+async fn the_window_of_superseded_secrets_is_a_setting(home: &Home) {
+    let app = App::with(home, |builder| builder.superseded_window(Duration::ZERO));
     let mut client = app.visitor().await;
     let old = client.clone();
     app.call(&mut client, |s| async move { s.renew() }).await;
     assert_eq!(app.presented(&old).await, "unknown");
 }
 
-#[tokio::test]
-async fn the_last_four_secrets_are_remembered() {
-    let app = App::new();
+async fn the_last_four_secrets_are_remembered(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let mut old = Vec::new();
     for _ in 0..5 {
@@ -104,9 +112,8 @@ async fn the_last_four_secrets_are_remembered() {
     );
 }
 
-#[tokio::test]
-async fn a_write_of_a_request_under_way_lands_in_the_renewed_session() {
-    let app = App::new();
+async fn a_write_of_a_request_under_way_lands_in_the_renewed_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut slow_at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -126,10 +133,9 @@ async fn a_write_of_a_request_under_way_lands_in_the_renewed_session() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn of_two_renewals_that_meet_one_makes_the_token() {
+async fn of_two_renewals_that_meet_one_makes_the_token(home: &Home) {
     for first_answers_last in [false, true] {
-        let app = App::new();
+        let app = App::new(home);
         let mut client = app.visitor().await;
         let mut held = Vec::new();
         let mut tasks = Vec::new();
@@ -160,9 +166,8 @@ async fn of_two_renewals_that_meet_one_makes_the_token() {
     }
 }
 
-#[tokio::test]
-async fn a_renewal_that_commits_after_another_stays_dropped_also_the_second_time() {
-    let app = App::new();
+async fn a_renewal_that_commits_after_another_stays_dropped_also_the_second_time(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -179,9 +184,8 @@ async fn a_renewal_that_commits_after_another_stays_dropped_also_the_second_time
     assert_eq!(app.read(&client, "x").await, "1");
 }
 
-#[tokio::test]
-async fn a_token_published_early_is_not_sent_over_a_later_login() {
-    let app = App::new();
+async fn a_token_published_early_is_not_sent_over_a_later_login(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let mut both = client.clone();
     let (point, mut at) = hold();
@@ -211,10 +215,9 @@ async fn a_token_published_early_is_not_sent_over_a_later_login() {
     assert_eq!(app.presented(&both).await, "active");
 }
 
-#[tokio::test]
-async fn another_node_lets_the_renewed_secret_in_and_the_old_one_out() {
-    for mode in [Coherence::Push, Coherence::Verify] {
-        let a = App::with(|builder| builder.coherence(mode));
+async fn another_node_lets_the_renewed_secret_in_and_the_old_one_out(home: &Home) {
+    for &mode in home.coherent() {
+        let a = App::with(home, |builder| builder.coherence(mode));
         let b = App::node(a.store.clone(), a.clock.clone(), |builder| {
             builder.coherence(mode)
         });
@@ -222,8 +225,7 @@ async fn another_node_lets_the_renewed_secret_in_and_the_old_one_out() {
         assert_eq!(b.read(&client, "n").await, "1");
         let old = client.clone();
         a.call(&mut client, |s| async move { s.renew() }).await;
-        // The feed, where there is one, is heard by the housekeeper's task.
-        tokio::task::yield_now().await;
+        b.hears().await;
         assert_eq!(b.read(&client, "n").await, "1", "{mode:?}");
         assert_eq!(b.presented(&old).await, "superseded", "{mode:?}");
     }

@@ -7,9 +7,22 @@ use cloakroom_conformance::Op;
 use http::StatusCode;
 
 use crate::harness::{App, hold, owner, word};
+use crate::home::Home;
 
-#[tokio::test]
-async fn changes_of_a_4xx_are_stored_and_those_of_a_5xx_only_if_wanted() {
+scenarios! {
+    changes_of_a_4xx_are_stored_and_those_of_a_5xx_only_if_wanted,
+    a_renewal_before_a_5xx_leaves_the_session_under_the_token_that_the_browser_holds,
+    a_renewal_that_cannot_be_stored_loses_no_session,
+    a_login_as_somebody_else_before_a_5xx_changes_nothing,
+    after_a_rollback_every_clone_says_so,
+    a_service_that_answers_with_an_error_rolls_back_at_once,
+    a_client_that_goes_away_leaves_nothing_behind_and_can_log_out_later,
+    a_handler_that_panics_stores_nothing,
+    a_destroy_is_performed_whatever_comes_after,
+    after_a_destroy_nothing_can_be_read_or_written,
+}
+
+async fn changes_of_a_4xx_are_stored_and_those_of_a_5xx_only_if_wanted(home: &Home) {
     for (status, wanted, stored) in [
         (404, false, "2"),
         (302, false, "2"),
@@ -17,7 +30,7 @@ async fn changes_of_a_4xx_are_stored_and_those_of_a_5xx_only_if_wanted() {
         (503, false, "1"),
         (500, true, "2"),
     ] {
-        let app = App::with(|builder| builder.commit_on_server_error(wanted));
+        let app = App::with(home, |builder| builder.commit_on_server_error(wanted));
         let mut client = app.visitor().await;
         let reply = app
             .call(&mut client, move |s| async move {
@@ -30,9 +43,10 @@ async fn changes_of_a_4xx_are_stored_and_those_of_a_5xx_only_if_wanted() {
     }
 }
 
-#[tokio::test]
-async fn a_renewal_before_a_5xx_leaves_the_session_under_the_token_that_the_browser_holds() {
-    let app = App::new();
+async fn a_renewal_before_a_5xx_leaves_the_session_under_the_token_that_the_browser_holds(
+    home: &Home,
+) {
+    let app = App::new(home);
     for login in [false, true] {
         let mut client = app.visitor().await;
         let reply = app
@@ -51,9 +65,8 @@ async fn a_renewal_before_a_5xx_leaves_the_session_under_the_token_that_the_brow
     }
 }
 
-#[tokio::test]
-async fn a_renewal_that_cannot_be_stored_loses_no_session() {
-    let app = App::new();
+async fn a_renewal_that_cannot_be_stored_loses_no_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     app.faults.fail(Op::Save, 1);
     let reply = app.call(&mut client, |s| async move { s.renew() }).await;
@@ -61,9 +74,8 @@ async fn a_renewal_that_cannot_be_stored_loses_no_session() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_login_as_somebody_else_before_a_5xx_changes_nothing() {
-    let app = App::new();
+async fn a_login_as_somebody_else_before_a_5xx_changes_nothing(home: &Home) {
+    let app = App::new(home);
     let mut client = app.member("ada").await;
     let before = app.row(&client).await;
     let reply = app
@@ -77,9 +89,8 @@ async fn a_login_as_somebody_else_before_a_5xx_changes_nothing() {
     assert_eq!(app.presented(&client).await, "active");
 }
 
-#[tokio::test]
-async fn after_a_rollback_every_clone_says_so() {
-    let app = App::new();
+async fn after_a_rollback_every_clone_says_so(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let kept: Arc<std::sync::Mutex<Option<Session>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -101,10 +112,9 @@ async fn after_a_rollback_every_clone_says_so() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_service_that_answers_with_an_error_rolls_back_at_once() {
+async fn a_service_that_answers_with_an_error_rolls_back_at_once(home: &Home) {
     use tower::{Layer, Service};
-    let app = App::new();
+    let app = App::new(home);
     let client = app.visitor().await;
     let kept: Arc<std::sync::Mutex<Option<Session>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -131,9 +141,8 @@ async fn a_service_that_answers_with_an_error_rolls_back_at_once() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_client_that_goes_away_leaves_nothing_behind_and_can_log_out_later() {
-    let app = App::new();
+async fn a_client_that_goes_away_leaves_nothing_behind_and_can_log_out_later(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let kept: Arc<std::sync::Mutex<Option<Session>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -157,9 +166,8 @@ async fn a_client_that_goes_away_leaves_nothing_behind_and_can_log_out_later() {
     assert_eq!(app.presented(&old).await, "ended");
 }
 
-#[tokio::test]
-async fn a_handler_that_panics_stores_nothing() {
-    let app = App::new();
+async fn a_handler_that_panics_stores_nothing(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let kept: Arc<std::sync::Mutex<Option<Session>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -177,10 +185,9 @@ async fn a_handler_that_panics_stores_nothing() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_destroy_is_performed_whatever_comes_after() {
+async fn a_destroy_is_performed_whatever_comes_after(home: &Home) {
     for what in ["5xx", "disconnect", "panic", "held"] {
-        let app = App::new();
+        let app = App::new(home);
         let mut client = app.visitor().await;
         let old = client.clone();
         let kept: Arc<std::sync::Mutex<Option<Session>>> = Arc::default();
@@ -212,9 +219,8 @@ async fn a_destroy_is_performed_whatever_comes_after() {
     }
 }
 
-#[tokio::test]
-async fn after_a_destroy_nothing_can_be_read_or_written() {
-    let app = App::new();
+async fn after_a_destroy_nothing_can_be_read_or_written(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let reply = app
         .call(&mut client, |s| async move {

@@ -6,22 +6,33 @@ use std::time::Duration;
 use cloakroom::{Presented, Secret, SessionId, State, Token};
 use cloakroom_conformance::{Counts, Op};
 
-use crate::harness::{App, Client, NAME, START, owner, show, with_cookies};
+use crate::harness::{App, Client, NAME, owner, show, stranger, with_cookies};
+use crate::home::Home;
+
+scenarios! {
+    a_malformed_token_is_ignored_and_never_reaches_the_store,
+    a_cookie_of_six_kilobytes_is_ignored_without_a_store_call,
+    a_cookie_header_that_is_not_utf8_does_no_harm,
+    thousands_of_cookies_cost_no_store_call_and_hide_no_session,
+    an_unknown_token_is_never_adopted,
+    an_unknown_token_that_clears_and_then_writes_gets_a_fresh_id,
+    what_the_store_holds_opens_no_session,
+    a_wrong_secret_moves_nothing,
+    a_wrong_secret_does_not_end_a_session_that_is_due: minutes_ago(60),
+    a_refused_secret_is_remembered_for_a_second,
+    a_wrong_secret_is_decided_only_by_a_read_begun_after_the_request_came,
+    only_the_holder_of_the_secret_learns_how_a_session_ended,
+}
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn stranger() -> Token {
-    Token::new(SessionId::generate(START), Secret::generate())
-}
 
 /// The client's id with another secret.
 fn forged(client: &Client) -> Client {
     Client::holding(&Token::new(client.id(), Secret::generate()))
 }
 
-#[tokio::test]
-async fn a_malformed_token_is_ignored_and_never_reaches_the_store() {
-    let app = App::new();
+async fn a_malformed_token_is_ignored_and_never_reaches_the_store(home: &Home) {
+    let app = App::new(home);
     let right = stranger().to_text().expose().to_owned();
     let forms = [
         String::new(),
@@ -52,13 +63,12 @@ async fn a_malformed_token_is_ignored_and_never_reaches_the_store() {
         );
         assert_eq!(reply.cookie(), None, "a malformed token is not removed");
     }
-    assert_eq!(app.faults.counts(), Counts::default());
+    assert_eq!(app.counts(), Counts::default());
     assert_eq!(app.sessions.stats().presented.malformed, forms.len() as u64);
 }
 
-#[tokio::test]
-async fn a_cookie_of_six_kilobytes_is_ignored_without_a_store_call() {
-    let app = App::new();
+async fn a_cookie_of_six_kilobytes_is_ignored_without_a_store_call(home: &Home) {
+    let app = App::new(home);
     let line = format!("{NAME}={}", "A".repeat(6 * 1024));
     let request = with_cookies(&[line.as_bytes()], |s| async move { s.insert("n", 1) });
     let reply = app.send(request).await;
@@ -68,12 +78,11 @@ async fn a_cookie_of_six_kilobytes_is_ignored_without_a_store_call() {
         create: 1,
         ..Counts::default()
     };
-    assert_eq!(app.faults.counts(), counts);
+    assert_eq!(app.counts(), counts);
 }
 
-#[tokio::test]
-async fn a_cookie_header_that_is_not_utf8_does_no_harm() {
-    let app = App::new();
+async fn a_cookie_header_that_is_not_utf8_does_no_harm(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let bytes: &[u8] = b"\xff\xfe=\x80; a\xc3=\xa0";
     let request = with_cookies(&[bytes], |s| async move { Ok(s.presented().as_str()) });
@@ -88,11 +97,10 @@ async fn a_cookie_header_that_is_not_utf8_does_no_harm() {
     assert_eq!(app.send(request).await.body, "malformed");
 }
 
-#[tokio::test]
-async fn thousands_of_cookies_cost_no_store_call_and_hide_no_session() {
-    let app = App::new();
+async fn thousands_of_cookies_cost_no_store_call_and_hide_no_session(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     let mut line = String::new();
     for n in 0..5_000 {
         write!(line, "c{n}=v{n}; {NAME}=junk{n}; ").unwrap();
@@ -108,12 +116,11 @@ async fn thousands_of_cookies_cost_no_store_call_and_hide_no_session() {
         |s| async move { Ok(s.presented().as_str()) },
     );
     assert_eq!(app.send(request).await.body, "active");
-    assert_eq!(app.faults.counts(), Counts::default());
+    assert_eq!(app.counts(), Counts::default());
 }
 
-#[tokio::test]
-async fn an_unknown_token_is_never_adopted() {
-    let app = App::new();
+async fn an_unknown_token_is_never_adopted(home: &Home) {
+    let app = App::new(home);
     let planted = stranger();
     let mut client = Client::holding(&planted);
     let reply = app
@@ -125,9 +132,8 @@ async fn an_unknown_token_is_never_adopted() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn an_unknown_token_that_clears_and_then_writes_gets_a_fresh_id() {
-    let app = App::new();
+async fn an_unknown_token_that_clears_and_then_writes_gets_a_fresh_id(home: &Home) {
+    let app = App::new(home);
     let planted = stranger();
     let mut client = Client::holding(&planted);
     app.call(&mut client, |s| async move {
@@ -141,9 +147,8 @@ async fn an_unknown_token_that_clears_and_then_writes_gets_a_fresh_id() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn what_the_store_holds_opens_no_session() {
-    let app = App::new();
+async fn what_the_store_holds_opens_no_session(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let secret = *client.parsed().secret().expose();
     let row = app.row(&client).await.unwrap();
@@ -162,9 +167,8 @@ async fn what_the_store_holds_opens_no_session() {
     }
 }
 
-#[tokio::test]
-async fn a_wrong_secret_moves_nothing() {
-    let app = App::new();
+async fn a_wrong_secret_moves_nothing(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let before = app.row(&client).await.unwrap();
     app.clock.advance(Duration::from_mins(20));
@@ -194,9 +198,8 @@ async fn a_wrong_secret_moves_nothing() {
     assert_eq!(app.read(&client, "n").await, "1");
 }
 
-#[tokio::test]
-async fn a_wrong_secret_does_not_end_a_session_that_is_due() {
-    let app = App::new();
+async fn a_wrong_secret_does_not_end_a_session_that_is_due(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     app.clock.advance(Duration::from_hours(1));
     assert_eq!(app.presented(&forged(&client)).await, "unknown");
@@ -205,25 +208,23 @@ async fn a_wrong_secret_does_not_end_a_session_that_is_due() {
     assert_eq!(app.row(&client).await.unwrap().state, State::Ended);
 }
 
-#[tokio::test]
-async fn a_refused_secret_is_remembered_for_a_second() {
-    let app = App::new();
+async fn a_refused_secret_is_remembered_for_a_second(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let thief = forged(&client);
-    app.faults.take_counts();
+    app.take_counts();
     for _ in 0..50 {
         assert_eq!(app.presented(&thief).await, "unknown");
     }
-    assert_eq!(app.faults.take_counts().total(), 1);
+    assert_eq!(app.take_counts().total(), 1);
     app.clock.advance(SECOND);
     assert_eq!(app.presented(&thief).await, "unknown");
-    assert_eq!(app.faults.take_counts().total(), 1);
+    assert_eq!(app.take_counts().total(), 1);
 }
 
-#[tokio::test]
-async fn a_wrong_secret_is_decided_only_by_a_read_begun_after_the_request_came() {
+async fn a_wrong_secret_is_decided_only_by_a_read_begun_after_the_request_came(home: &Home) {
     // Given two nodes, where one renews while the other reads.
-    let a = App::new();
+    let a = App::new(home);
     let b = App::node(a.store.clone(), a.clock.clone(), |builder| builder);
     let mut client = a.visitor().await;
     assert_eq!(b.read(&client, "n").await, "1");
@@ -244,9 +245,8 @@ async fn a_wrong_secret_is_decided_only_by_a_read_begun_after_the_request_came()
     assert_eq!(b.presented(&old).await, "superseded");
 }
 
-#[tokio::test]
-async fn only_the_holder_of_the_secret_learns_how_a_session_ended() {
-    let app = App::new();
+async fn only_the_holder_of_the_secret_learns_how_a_session_ended(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     assert!(app.sessions.destroy(client.id()).await.unwrap());
     assert_eq!(app.presented(&forged(&client)).await, "unknown");

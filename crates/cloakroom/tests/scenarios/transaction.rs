@@ -1,10 +1,24 @@
 //! A request is a transaction: what overlaps survives, what fails leaves nothing, what has ended
 //! stays ended.
 
-use cloakroom::MemoryStore;
 use cloakroom_conformance::{Counts, ManualClock};
 
-use crate::harness::{App, START, hold, increment, show};
+use crate::harness::{App, hold, increment, show};
+use crate::home::Home;
+
+scenarios! {
+    a_request_sees_its_snapshot_and_its_own_changes_and_nothing_else,
+    two_overlapping_requests_that_write_different_attributes_both_survive,
+    twenty_six_overlapping_requests_keep_twenty_six_attributes,
+    no_increment_through_an_update_is_lost,
+    the_last_set_of_one_attribute_wins_and_an_update_after_a_set_is_a_set,
+    an_update_of_one_attribute_of_an_existing_session_is_stored,
+    the_closure_of_an_update_may_use_the_session,
+    setting_an_equal_value_and_removing_an_absent_attribute_write_nothing,
+    a_soft_change_beside_a_real_one_is_replayed_like_any_other,
+    a_stale_copy_does_not_swallow_a_removal,
+    nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last,
+}
 
 const NOTHING: Counts = Counts {
     create: 0,
@@ -18,9 +32,8 @@ const NOTHING: Counts = Counts {
     owned_by: 0,
 };
 
-#[tokio::test]
-async fn a_request_sees_its_snapshot_and_its_own_changes_and_nothing_else() {
-    let app = App::new();
+async fn a_request_sees_its_snapshot_and_its_own_changes_and_nothing_else(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -48,9 +61,8 @@ async fn a_request_sees_its_snapshot_and_its_own_changes_and_nothing_else() {
     assert_eq!(all, ["2", "3", "5"]);
 }
 
-#[tokio::test]
-async fn two_overlapping_requests_that_write_different_attributes_both_survive() {
-    let app = App::new();
+async fn two_overlapping_requests_that_write_different_attributes_both_survive(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -67,9 +79,8 @@ async fn two_overlapping_requests_that_write_different_attributes_both_survive()
     assert_eq!(app.read(&client, "image2").await, "2");
 }
 
-#[tokio::test]
-async fn twenty_six_overlapping_requests_keep_twenty_six_attributes() {
-    let app = App::new();
+async fn twenty_six_overlapping_requests_keep_twenty_six_attributes(home: &Home) {
+    let app = App::new(home);
     let client = app.visitor().await;
     let mut held = Vec::new();
     let mut tasks = Vec::new();
@@ -98,10 +109,9 @@ async fn twenty_six_overlapping_requests_keep_twenty_six_attributes() {
     );
 }
 
-#[tokio::test]
-async fn no_increment_through_an_update_is_lost() {
+async fn no_increment_through_an_update_is_lost(home: &Home) {
     // On two nodes, so that conflicts are met and not only the queue of one node.
-    let a = App::new();
+    let a = App::new(home);
     let b = App::node(a.store.clone(), a.clock.clone(), |builder| builder);
     let client = a.visitor().await;
     let mut held = Vec::new();
@@ -127,9 +137,8 @@ async fn no_increment_through_an_update_is_lost() {
     assert!(conflicts > 0, "or nothing was shown");
 }
 
-#[tokio::test]
-async fn the_last_set_of_one_attribute_wins_and_an_update_after_a_set_is_a_set() {
-    let app = App::new();
+async fn the_last_set_of_one_attribute_wins_and_an_update_after_a_set_is_a_set(home: &Home) {
+    let app = App::new(home);
     for (case, expected) in [
         ("set", "5"),
         ("set, update", "6"),
@@ -170,9 +179,8 @@ async fn the_last_set_of_one_attribute_wins_and_an_update_after_a_set_is_a_set()
     }
 }
 
-#[tokio::test]
-async fn an_update_of_one_attribute_of_an_existing_session_is_stored() {
-    let app = App::new();
+async fn an_update_of_one_attribute_of_an_existing_session_is_stored(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     app.call(
         &mut client,
@@ -183,9 +191,8 @@ async fn an_update_of_one_attribute_of_an_existing_session_is_stored() {
     assert_eq!(app.read(&client, "n").await, "2");
 }
 
-#[tokio::test]
-async fn the_closure_of_an_update_may_use_the_session() {
-    let app = App::new();
+async fn the_closure_of_an_update_may_use_the_session(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let reply = app
         .call(&mut client, |s| async move {
@@ -201,11 +208,10 @@ async fn the_closure_of_an_update_may_use_the_session() {
     assert_eq!(app.read(&client, "sum").await, "2");
 }
 
-#[tokio::test]
-async fn setting_an_equal_value_and_removing_an_absent_attribute_write_nothing() {
-    let app = App::new();
+async fn setting_an_equal_value_and_removing_an_absent_attribute_write_nothing(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
-    app.faults.take_counts();
+    app.take_counts();
     let reply = app
         .call(&mut client, |s| async move {
             s.insert("n", 1)?;
@@ -214,12 +220,11 @@ async fn setting_an_equal_value_and_removing_an_absent_attribute_write_nothing()
         })
         .await;
     assert_eq!((reply.status, reply.cookie()), (200, None));
-    assert_eq!(app.faults.take_counts(), NOTHING);
+    assert_eq!(app.take_counts(), NOTHING);
 }
 
-#[tokio::test]
-async fn a_soft_change_beside_a_real_one_is_replayed_like_any_other() {
-    let app = App::new();
+async fn a_soft_change_beside_a_real_one_is_replayed_like_any_other(home: &Home) {
+    let app = App::new(home);
     let mut client = app.visitor().await;
     let (point, mut at) = hold();
     let slow = app.start(&client, |s| async move {
@@ -241,11 +246,10 @@ async fn a_soft_change_beside_a_real_one_is_replayed_like_any_other() {
     assert_eq!(app.read(&client, "admin").await, "-");
 }
 
-#[tokio::test]
-async fn a_stale_copy_does_not_swallow_a_removal() {
+async fn a_stale_copy_does_not_swallow_a_removal(home: &Home) {
     for feed in [true, false] {
-        let store = MemoryStore::new();
-        let clock = ManualClock::new(START);
+        let store = home.store();
+        let clock = ManualClock::new(home.start());
         let node = || {
             if feed {
                 App::node(store.clone(), clock.clone(), |builder| builder)
@@ -264,21 +268,20 @@ async fn a_stale_copy_does_not_swallow_a_removal() {
         at.reached().await;
         b.call(&mut client, |s| async move { s.insert("admin", 1) })
             .await;
-        tokio::task::yield_now().await;
+        a.hears().await;
         at.release();
         assert_eq!(slow.await.unwrap().status, 200);
         assert_eq!(b.read(&client, "admin").await, "-", "{feed}");
     }
 }
 
-#[tokio::test]
-async fn nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last() {
+async fn nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last(home: &Home) {
     for feed in [true, false] {
-        let store = MemoryStore::new();
+        let store = home.store();
         let nodes: Vec<App> = [0, 5, 10]
             .into_iter()
             .map(|skew| {
-                let clock = ManualClock::new(START + std::time::Duration::from_secs(skew));
+                let clock = ManualClock::new(home.start() + std::time::Duration::from_secs(skew));
                 if feed {
                     App::node(store.clone(), clock, |builder| builder)
                 } else {
@@ -294,7 +297,7 @@ async fn nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last() {
                 .call(&mut client, move |s| async move { s.insert("n", value) })
                 .await;
             for reader in &nodes {
-                tokio::task::yield_now().await;
+                reader.hears().await;
                 assert_eq!(reader.read(&client, "n").await, value.to_string());
             }
         }
@@ -302,8 +305,8 @@ async fn nodes_whose_clocks_differ_by_seconds_agree_on_who_wrote_last() {
         nodes[2]
             .call(&mut client, |s| async move { s.destroy() })
             .await;
-        tokio::task::yield_now().await;
         for node in &nodes {
+            node.hears().await;
             assert_eq!(node.presented(&old).await, "ended");
         }
     }

@@ -7,7 +7,15 @@ use cloakroom::{
 };
 use cloakroom_conformance::{Corruption, Faults, Op};
 
-use crate::harness::{App, Client, START};
+use crate::harness::{App, Client};
+use crate::home::Home;
+
+scenarios! {
+    a_record_of_a_newer_format_is_503_and_left_untouched,
+    a_record_that_cannot_be_decoded_follows_the_policy,
+    a_wrong_secret_learns_and_removes_nothing_of_an_unreadable_record,
+    no_bytes_in_a_row_make_a_request_panic,
+}
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,10 +24,9 @@ fn forged(client: &Client) -> Client {
     Client::holding(&Token::new(client.id(), Secret::generate()))
 }
 
-#[tokio::test]
-async fn a_record_of_a_newer_format_is_503_and_left_untouched() {
+async fn a_record_of_a_newer_format_is_503_and_left_untouched(home: &Home) {
     for how in [Corruption::ForeignHead, Corruption::ForeignBody] {
-        let app = App::with(|builder| builder.on_unreadable(OnUnreadable::Remove));
+        let app = App::with(home, |builder| builder.on_unreadable(OnUnreadable::Remove));
         let client = app.visitor().await;
         let before = app.row(&client).await;
         app.sessions.reset();
@@ -33,8 +40,7 @@ async fn a_record_of_a_newer_format_is_503_and_left_untouched() {
     }
 }
 
-#[tokio::test]
-async fn a_record_that_cannot_be_decoded_follows_the_policy() {
+async fn a_record_that_cannot_be_decoded_follows_the_policy(home: &Home) {
     for how in [
         Corruption::TruncateHead,
         Corruption::EmptyHead,
@@ -46,7 +52,7 @@ async fn a_record_that_cannot_be_decoded_follows_the_policy() {
             OnUnreadable::Fail,
             OnUnreadable::Remove,
         ] {
-            let app = App::with(|builder| builder.on_unreadable(policy));
+            let app = App::with(home, |builder| builder.on_unreadable(policy));
             let mut client = app.visitor().await;
             let old = client.clone();
             let before = app.row(&client).await;
@@ -71,10 +77,9 @@ async fn a_record_that_cannot_be_decoded_follows_the_policy() {
     }
 }
 
-#[tokio::test]
-async fn a_wrong_secret_learns_and_removes_nothing_of_an_unreadable_record() {
+async fn a_wrong_secret_learns_and_removes_nothing_of_an_unreadable_record(home: &Home) {
     for how in [Corruption::TruncateBody, Corruption::ForeignBody] {
-        let app = App::with(|builder| builder.on_unreadable(OnUnreadable::Remove));
+        let app = App::with(home, |builder| builder.on_unreadable(OnUnreadable::Remove));
         let client = app.visitor().await;
         app.sessions.reset();
         app.faults.corrupt(Op::Load, how, 1);
@@ -83,13 +88,12 @@ async fn a_wrong_secret_learns_and_removes_nothing_of_an_unreadable_record() {
     }
 }
 
-#[tokio::test]
-async fn no_bytes_in_a_row_make_a_request_panic() {
-    let app = App::new();
+async fn no_bytes_in_a_row_make_a_request_panic(home: &Home) {
+    let app = App::new(home);
     let times = Times {
-        used_at: START,
-        deadline: Some(START + 3_600 * SECOND),
-        expires_at: Some(START + 7_200 * SECOND),
+        used_at: home.start(),
+        deadline: Some(home.start() + 3_600 * SECOND),
+        expires_at: Some(home.start() + 7_200 * SECOND),
     };
     let mut seed = 7_u64;
     let mut byte = move || {
@@ -98,8 +102,8 @@ async fn no_bytes_in_a_row_make_a_request_panic() {
             .wrapping_add(1_442_695_040_888_963_407);
         u8::try_from(seed >> 56).unwrap()
     };
-    for round in 0..2_000 {
-        let token = Token::new(SessionId::generate(START), Secret::generate());
+    for round in 0..home.rounds(2_000) {
+        let token = Token::new(SessionId::generate(home.start()), Secret::generate());
         let mut head = vec![1];
         head.extend((0..round % 160).map(|_| byte()));
         if round % 2 == 0 {

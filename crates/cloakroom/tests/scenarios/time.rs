@@ -6,21 +6,77 @@
 )]
 #![expect(clippy::unchecked_time_subtraction, reason = "the terms are constants")]
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cloakroom::{
-    Cache, EndReason, ErrorKind, Job, MaxAge, MemoryStore, Owner, Presented, Schedule, Session,
-    SessionCookie, SessionLayer, SessionStore as _, State, Timeout, Timestamp,
+    Cache, Clock as _, EndReason, ErrorKind, Job, MaxAge, Owner, Presented, Schedule, Session,
+    SessionCookie, SessionLayer, SessionStore as _, State, Timeout,
 };
 use cloakroom_conformance::{FaultyStore, ManualClock, Op};
-use cloakroom_core::Clock as _;
 use http::StatusCode;
 
-use self::support::{Client, MIN, MS, count, quiet, read};
+use crate::home::Home;
+use crate::support::{Client, MIN, MS, count, quiet, read};
+
+scenarios! {
+    an_idle_session_lives_a_millisecond_before_its_deadline_and_has_ended_at_it: minutes_ago(90),
+    a_touch_interval_of_zero_makes_the_idle_timeout_exact_and_writes_at_every_use: minutes_ago(90),
+    a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does_not_move_it: minutes_ago(90),
+    a_login_begins_a_new_absolute_period:
+        not_redis("the server forgets by its own clock, which the test cannot set"),
+    idle_never_and_absolute_never_keep_a_session_for_ever,
+    timeouts_beyond_the_calendar_saturate,
+    a_shorter_timeout_of_its_own_ends_a_session_early_and_is_touched_more_often: minutes_ago(30),
+    a_longer_timeout_of_its_own_outlives_the_layers,
+    a_session_with_the_timeout_never_ends_only_by_the_absolute_one: minutes_ago(750),
+    a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers: minutes_ago(90),
+    a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cookie,
+    fifty_reads_at_once_touch_once,
+    touches_are_spread_over_the_last_tenth_of_the_interval:
+        only_memory("arithmetic, shown by hundreds of sessions"),
+    a_save_moves_the_deadline_as_a_touch_does,
+    a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read,
+    a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again,
+    a_touch_at_the_head_does_not_revive_a_session_past_its_deadline: minutes_ago(90),
+    a_cookie_with_an_age_is_sent_again_with_touches_and_not_between,
+    a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later,
+    a_cookie_never_outlives_the_absolute_deadline,
+    a_touch_that_is_not_confirmed_sends_no_cookie,
+    a_request_from_before_a_renew_sends_no_cookie_with_its_touch,
+    a_session_in_use_is_kept_alive_however_long_its_handler_runs:
+        only_memory("the timers of the test stand still, a server does not"),
+    idle_time_runs_from_the_end_of_the_use:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_session_in_use_is_kept_alive_without_a_cache_too:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_session_that_this_request_has_created_is_kept_alive_from_its_commit_on:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_timeout_shortened_in_the_middle_of_a_request_is_kept_alive_by:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_handle_that_is_only_held_after_the_head_keeps_no_session_alive:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out: minutes_ago(90),
+    a_stale_copy_past_its_deadline_never_ends_a_session_that_another_node_kept_alive,
+    exactly_one_of_two_nodes_reports_an_expiry: minutes_ago(90),
+    with_a_retention_of_zero_a_timed_out_session_is_unknown_at_once:
+        not_redis("the server forgets by its own clock, which the test cannot set"),
+    how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not:
+        not_redis("the server forgets by its own clock, which the test cannot set"),
+    a_tombstone_gives_the_reason_to_the_holder_of_the_secret_and_to_nobody_else,
+    a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal:
+        not_redis("the server forgets by its own clock, which the test cannot set"),
+    a_session_that_is_only_read_after_a_step_back_still_ends: minutes_ago(90),
+    a_clock_that_steps_forward_an_hour_and_back_purges_no_living_session: minutes_ago(150),
+    a_step_forward_leaves_tombstones_of_what_it_timed_out: minutes_ago(60),
+    a_longer_timeout_reaches_a_session_at_its_next_touch_and_a_shorter_one_at_its_next_commit,
+    a_session_in_steady_use_survives_the_setting_never_though_it_is_never_written,
+    a_session_in_steady_use_survives_a_touch_interval_longer_than_its_old_timeout,
+    no_sessions_at_all_means_no_store_call_and_an_error_that_says_so,
+}
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -45,10 +101,9 @@ async fn signed_up(layer: &SessionLayer) -> Client {
 
 // --- deadlines ---
 
-#[tokio::test]
-async fn an_idle_session_lives_a_millisecond_before_its_deadline_and_has_ended_at_it() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn an_idle_session_lives_a_millisecond_before_its_deadline_and_has_ended_at_it(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let (early, late) = (signed_up(&layer).await, signed_up(&layer).await);
     // Use + idle timeout + touch interval.
     let deadline = clock.now() + 65 * MIN;
@@ -59,10 +114,11 @@ async fn an_idle_session_lives_a_millisecond_before_its_deadline_and_has_ended_a
     assert_eq!(told, Presented::TimedOut { at: deadline });
 }
 
-#[tokio::test]
-async fn a_touch_interval_of_zero_makes_the_idle_timeout_exact_and_writes_at_every_use() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_touch_interval_of_zero_makes_the_idle_timeout_exact_and_writes_at_every_use(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock)
         .touch_interval(Duration::ZERO)
         .build()
@@ -80,10 +136,11 @@ async fn a_touch_interval_of_zero_makes_the_idle_timeout_exact_and_writes_at_eve
     assert_eq!(told, Presented::TimedOut { at: deadline });
 }
 
-#[tokio::test]
-async fn a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does_not_move_it() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does_not_move_it(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .absolute_timeout(90 * MIN)
         .build()
         .unwrap();
@@ -103,10 +160,9 @@ async fn a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does
     assert_eq!(told, Presented::TimedOut { at: end });
 }
 
-#[tokio::test]
-async fn a_login_begins_a_new_absolute_period() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_login_begins_a_new_absolute_period(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .absolute_timeout(90 * MIN)
         .build()
         .unwrap();
@@ -128,10 +184,9 @@ async fn a_login_begins_a_new_absolute_period() {
     assert_eq!(told, Presented::TimedOut { at: end });
 }
 
-#[tokio::test]
-async fn idle_never_and_absolute_never_keep_a_session_for_ever() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn idle_never_and_absolute_never_keep_a_session_for_ever(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock)
         .idle_timeout(Timeout::Never)
         .absolute_timeout(Timeout::Never)
@@ -148,10 +203,9 @@ async fn idle_never_and_absolute_never_keep_a_session_for_ever() {
     assert_eq!(faults.counts().touch, touches);
 }
 
-#[tokio::test]
-async fn timeouts_beyond_the_calendar_saturate() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn timeouts_beyond_the_calendar_saturate(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .idle_timeout(Duration::MAX)
         .absolute_timeout(Duration::MAX)
         .retention(Duration::MAX)
@@ -177,10 +231,9 @@ async fn with_own_timeout(layer: &SessionLayer, own: Timeout) -> Client {
     client
 }
 
-#[tokio::test]
-async fn a_shorter_timeout_of_its_own_ends_a_session_early_and_is_touched_more_often() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_shorter_timeout_of_its_own_ends_a_session_early_and_is_touched_more_often(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let own = Timeout::After(12 * MIN);
     let (kept, left) = (
         with_own_timeout(&layer, own).await,
@@ -197,10 +250,9 @@ async fn a_shorter_timeout_of_its_own_ends_a_session_early_and_is_touched_more_o
     assert_eq!(kept.visit(&layer, presented).await.ok(), Presented::Active);
 }
 
-#[tokio::test]
-async fn a_longer_timeout_of_its_own_outlives_the_layers() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_longer_timeout_of_its_own_outlives_the_layers(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = with_own_timeout(&layer, Timeout::After(5 * HOUR)).await;
     clock.advance(5 * HOUR);
     let own = |session: Session| async move { (session.presented(), session.idle_timeout()) };
@@ -208,10 +260,9 @@ async fn a_longer_timeout_of_its_own_outlives_the_layers() {
     assert_eq!(told, (Presented::Active, Timeout::After(5 * HOUR)));
 }
 
-#[tokio::test]
-async fn a_session_with_the_timeout_never_ends_only_by_the_absolute_one() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_with_the_timeout_never_ends_only_by_the_absolute_one(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .absolute_timeout(12 * HOUR)
         .build()
         .unwrap();
@@ -227,10 +278,9 @@ async fn a_session_with_the_timeout_never_ends_only_by_the_absolute_one() {
     assert_eq!(told, Presented::TimedOut { at: end });
 }
 
-#[tokio::test]
-async fn a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = with_own_timeout(&layer, Timeout::After(5 * HOUR)).await;
     let back = |session: Session| async move { session.set_idle_timeout(None).unwrap() };
     client.visit(&layer, back).await.ok();
@@ -246,15 +296,14 @@ async fn a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers() {
 
 // --- touches ---
 
-#[tokio::test]
-async fn a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cookie() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cookie(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     clock.advance(10 * MIN);
     faults.take_counts();
-    for _ in 0..1_000 {
+    for _ in 0..home.rounds(1_000) {
         clock.advance(Duration::from_millis(269));
         let answer = client.visit(&layer, read).await;
         assert_eq!(answer.set_cookie, None);
@@ -262,10 +311,9 @@ async fn a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cook
     assert_eq!((faults.counts().writes(), faults.counts().touch), (1, 1));
 }
 
-#[tokio::test]
-async fn fifty_reads_at_once_touch_once() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn fifty_reads_at_once_touch_once(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     clock.advance(10 * MIN);
@@ -284,10 +332,9 @@ async fn fifty_reads_at_once_touch_once() {
     assert_eq!(faults.counts().touch, 1);
 }
 
-#[tokio::test]
-async fn touches_are_spread_over_the_last_tenth_of_the_interval() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn touches_are_spread_over_the_last_tenth_of_the_interval(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let mut clients = Vec::new();
     for _ in 0..300 {
@@ -319,10 +366,9 @@ async fn touches_are_spread_over_the_last_tenth_of_the_interval() {
     assert!(0 < half && half < most && most < 300, "{touched:?}");
 }
 
-#[tokio::test]
-async fn a_save_moves_the_deadline_as_a_touch_does() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_save_moves_the_deadline_as_a_touch_does(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     for _ in 0..10 {
@@ -334,10 +380,9 @@ async fn a_save_moves_the_deadline_as_a_touch_does() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(11));
 }
 
-#[tokio::test]
-async fn a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     faults.take_counts();
@@ -353,10 +398,9 @@ async fn a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_rea
     );
 }
 
-#[tokio::test]
-async fn a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     clock.advance(10 * MIN);
@@ -368,10 +412,9 @@ async fn a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
 }
 
-#[tokio::test]
-async fn a_touch_at_the_head_does_not_revive_a_session_past_its_deadline() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_touch_at_the_head_does_not_revive_a_session_past_its_deadline(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = signed_up(&layer).await;
     let deadline = clock.now() + 65 * MIN;
     let to = clock.clone();
@@ -391,10 +434,9 @@ fn aged(store: impl cloakroom::SessionStore, clock: &ManualClock) -> SessionLaye
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_cookie_with_an_age_is_sent_again_with_touches_and_not_between() {
-    let clock = ManualClock::default();
-    let layer = aged(MemoryStore::new(), &clock);
+async fn a_cookie_with_an_age_is_sent_again_with_touches_and_not_between(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = aged(home.store(), &clock);
     let client = Client::new();
     let first = client.visit(&layer, count).await.set_cookie.unwrap();
     assert!(first.contains("Max-Age=3600"), "{first}");
@@ -409,10 +451,9 @@ async fn a_cookie_with_an_age_is_sent_again_with_touches_and_not_between() {
     assert_eq!(sent, 12, "once per touch interval");
 }
 
-#[tokio::test]
-async fn a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later() {
-    let clock = ManualClock::default();
-    let layer = aged(MemoryStore::new(), &clock);
+async fn a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = aged(home.store(), &clock);
     let client = signed_up(&layer).await;
     let mut sent = 0;
     for _ in 0..60 {
@@ -422,10 +463,9 @@ async fn a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later(
     assert_eq!(sent, 12);
 }
 
-#[tokio::test]
-async fn a_cookie_never_outlives_the_absolute_deadline() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_cookie_never_outlives_the_absolute_deadline(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .absolute_timeout(90 * MIN)
         .cookie(SessionCookie::new("__Host-id").max_age(MaxAge::Timeout))
         .build()
@@ -436,10 +476,9 @@ async fn a_cookie_never_outlives_the_absolute_deadline() {
     assert!(cookie.contains("Max-Age=1800"), "{cookie}");
 }
 
-#[tokio::test]
-async fn a_touch_that_is_not_confirmed_sends_no_cookie() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_touch_that_is_not_confirmed_sends_no_cookie(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = aged(store, &clock);
     let client = signed_up(&layer).await;
     clock.advance(10 * MIN);
@@ -447,10 +486,9 @@ async fn a_touch_that_is_not_confirmed_sends_no_cookie() {
     assert_eq!(client.visit(&layer, read).await.set_cookie, None);
 }
 
-#[tokio::test]
-async fn a_request_from_before_a_renew_sends_no_cookie_with_its_touch() {
-    let clock = ManualClock::default();
-    let layer = aged(MemoryStore::new(), &clock);
+async fn a_request_from_before_a_renew_sends_no_cookie_with_its_touch(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = aged(home.store(), &clock);
     let client = signed_up(&layer).await;
     clock.advance(10 * MIN);
     let late = client.fork();
@@ -469,10 +507,10 @@ async fn a_request_from_before_a_renew_sends_no_cookie_with_its_touch() {
 
 // --- in use ---
 
-#[tokio::test(start_paused = true)]
-async fn a_session_in_use_is_kept_alive_however_long_its_handler_runs() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_in_use_is_kept_alive_however_long_its_handler_runs(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .poll(Schedule::every(MIN))
         .build()
         .unwrap();
@@ -486,10 +524,10 @@ async fn a_session_in_use_is_kept_alive_however_long_its_handler_runs() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn idle_time_runs_from_the_end_of_the_use() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn idle_time_runs_from_the_end_of_the_use(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = signed_up(&layer).await;
     let with = clock.clone();
     let slow = move |_: Session| async move { pass(&with, 4 * HOUR).await };
@@ -506,10 +544,10 @@ async fn idle_time_runs_from_the_end_of_the_use() {
     ));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_in_use_is_kept_alive_without_a_cache_too() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_in_use_is_kept_alive_without_a_cache_too(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .cache(Cache::none())
         .poll(Schedule::every(MIN))
         .build()
@@ -524,10 +562,10 @@ async fn a_session_in_use_is_kept_alive_without_a_cache_too() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_that_this_request_has_created_is_kept_alive_from_its_commit_on() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_that_this_request_has_created_is_kept_alive_from_its_commit_on(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .poll(Schedule::every(MIN))
         .build()
         .unwrap();
@@ -543,10 +581,10 @@ async fn a_session_that_this_request_has_created_is_kept_alive_from_its_commit_o
     assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_timeout_shortened_in_the_middle_of_a_request_is_kept_alive_by() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_timeout_shortened_in_the_middle_of_a_request_is_kept_alive_by(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .poll(Schedule::every(MIN))
         .build()
         .unwrap();
@@ -564,10 +602,10 @@ async fn a_timeout_shortened_in_the_middle_of_a_request_is_kept_alive_by() {
     assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_handle_that_is_only_held_after_the_head_keeps_no_session_alive() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_handle_that_is_only_held_after_the_head_keeps_no_session_alive(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = signed_up(&layer).await;
     let held = client.visit(&layer, |session| async { session }).await.ok();
     pass(&clock, 2 * HOUR).await;
@@ -579,10 +617,10 @@ async fn a_handle_that_is_only_held_after_the_head_keeps_no_session_alive() {
     assert_eq!(held.commit().await.unwrap_err().kind(), ErrorKind::Ended);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = signed_up(&layer).await;
     let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
     let request = tokio::spawn(client.visit(&layer, move |session| async move {
@@ -602,10 +640,9 @@ async fn a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive() {
 
 // --- ended, then told ---
 
-#[tokio::test]
-async fn a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     clock.advance(65 * MIN);
@@ -625,10 +662,11 @@ async fn a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_time
     ));
 }
 
-#[tokio::test]
-async fn a_stale_copy_past_its_deadline_never_ends_a_session_that_another_node_kept_alive() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_stale_copy_past_its_deadline_never_ends_a_session_that_another_node_kept_alive(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let here = quiet(store.clone(), &clock).build().unwrap();
     let there = quiet(store.clone(), &clock).build().unwrap();
     let client = signed_up(&here).await;
@@ -645,10 +683,9 @@ async fn a_stale_copy_past_its_deadline_never_ends_a_session_that_another_node_k
     );
 }
 
-#[tokio::test]
-async fn exactly_one_of_two_nodes_reports_an_expiry() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn exactly_one_of_two_nodes_reports_an_expiry(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let here = quiet(store.clone(), &clock).build().unwrap();
     let there = quiet(store.clone(), &clock).build().unwrap();
     let client = signed_up(&here).await;
@@ -668,10 +705,9 @@ async fn exactly_one_of_two_nodes_reports_an_expiry() {
 
 // --- tombstones ---
 
-#[tokio::test]
-async fn with_a_retention_of_zero_a_timed_out_session_is_unknown_at_once() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn with_a_retention_of_zero_a_timed_out_session_is_unknown_at_once(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .retention(Duration::ZERO)
         .build()
         .unwrap();
@@ -687,10 +723,9 @@ async fn with_a_retention_of_zero_a_timed_out_session_is_unknown_at_once() {
     );
 }
 
-#[tokio::test]
-async fn how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let layer = quiet(store.clone(), &clock)
         .retention(10 * MIN)
         .build()
@@ -719,10 +754,9 @@ async fn how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not()
     assert!(store.is_empty());
 }
 
-#[tokio::test]
-async fn a_tombstone_gives_the_reason_to_the_holder_of_the_secret_and_to_nobody_else() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_tombstone_gives_the_reason_to_the_holder_of_the_secret_and_to_nobody_else(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let [logged_out, revoked, replaced] = [
         signed_up(&layer).await,
         signed_up(&layer).await,
@@ -764,10 +798,11 @@ fn other_secret(cookie: &str) -> String {
 
 // --- a clock that steps ---
 
-#[tokio::test]
-async fn a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let layer = quiet(store.clone(), &clock)
         .retention(10 * MIN)
         .build()
@@ -797,10 +832,9 @@ async fn a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_n
     assert!(store.is_empty());
 }
 
-#[tokio::test]
-async fn a_session_that_is_only_read_after_a_step_back_still_ends() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock).build().unwrap();
+async fn a_session_that_is_only_read_after_a_step_back_still_ends(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock).build().unwrap();
     let client = signed_up(&layer).await;
     let deadline = clock.now() + 65 * MIN;
     clock.step_back(HOUR);
@@ -815,10 +849,9 @@ async fn a_session_that_is_only_read_after_a_step_back_still_ends() {
     ));
 }
 
-#[tokio::test]
-async fn a_clock_that_steps_forward_an_hour_and_back_purges_no_living_session() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_clock_that_steps_forward_an_hour_and_back_purges_no_living_session(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let layer = quiet(store.clone(), &clock)
         .idle_timeout(2 * HOUR)
         .build()
@@ -838,10 +871,9 @@ async fn a_clock_that_steps_forward_an_hour_and_back_purges_no_living_session() 
     ));
 }
 
-#[tokio::test]
-async fn a_step_forward_leaves_tombstones_of_what_it_timed_out() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_step_forward_leaves_tombstones_of_what_it_timed_out(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let layer = quiet(store.clone(), &clock)
         .idle_timeout(30 * MIN)
         .build()
@@ -858,11 +890,11 @@ async fn a_step_forward_leaves_tombstones_of_what_it_timed_out() {
 
 // --- a changed setting ---
 
-#[tokio::test]
-async fn a_longer_timeout_reaches_a_session_at_its_next_touch_and_a_shorter_one_at_its_next_commit()
-{
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_longer_timeout_reaches_a_session_at_its_next_touch_and_a_shorter_one_at_its_next_commit(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let expires = |session: Session| async move { session.expires_at().unwrap() };
     let short = quiet(store.clone(), &clock)
         .idle_timeout(30 * MIN)
@@ -886,10 +918,11 @@ async fn a_longer_timeout_reaches_a_session_at_its_next_touch_and_a_shorter_one_
     assert_eq!(client.visit(&short, expires).await.ok(), shorter);
 }
 
-#[tokio::test]
-async fn a_session_in_steady_use_survives_the_setting_never_though_it_is_never_written() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_session_in_steady_use_survives_the_setting_never_though_it_is_never_written(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let before = quiet(store.clone(), &clock).build().unwrap();
     let after = quiet(store.clone(), &clock)
         .idle_timeout(Timeout::Never)
@@ -903,10 +936,11 @@ async fn a_session_in_steady_use_survives_the_setting_never_though_it_is_never_w
     }
 }
 
-#[tokio::test]
-async fn a_session_in_steady_use_survives_a_touch_interval_longer_than_its_old_timeout() {
-    let clock = ManualClock::default();
-    let store = MemoryStore::new();
+async fn a_session_in_steady_use_survives_a_touch_interval_longer_than_its_old_timeout(
+    home: &Home,
+) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
     let before = quiet(store.clone(), &clock)
         .idle_timeout(10 * MIN)
         .build()
@@ -923,10 +957,9 @@ async fn a_session_in_steady_use_survives_a_touch_interval_longer_than_its_old_t
     }
 }
 
-#[tokio::test]
-async fn no_sessions_at_all_means_no_store_call_and_an_error_that_says_so() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn no_sessions_at_all_means_no_store_call_and_an_error_that_says_so(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock)
         .idle_timeout(Timeout::Disabled)
         .build()
@@ -938,5 +971,5 @@ async fn no_sessions_at_all_means_no_store_call_and_an_error_that_says_so() {
     assert_eq!(answer.error, Some(ErrorKind::Disabled));
     assert!(!ran.load(Ordering::Relaxed));
     assert_eq!(faults.counts().total(), 0);
-    assert_eq!(clock.now(), Timestamp::from_millis(1_767_225_600_000));
+    assert_eq!(clock.now(), home.start());
 }

@@ -1,15 +1,13 @@
 //! Rows of the compatibility page (`docs/compatibility.md`) that no other test shows.
 
-mod support;
-
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloakroom::{
-    BuildError, Cache, Coherence, EndReason, ErrorKind, Event, LiveSession, MemoryStore, NotLive,
-    OnUnreadable, Owner, Presented, Refusal, Session, SessionLayer, Tagged, Timeout,
+    BuildError, Cache, Coherence, EndReason, ErrorKind, Event, LiveSession, NotLive, OnUnreadable,
+    Owner, Presented, Refusal, Session, SessionLayer, Tagged, Timeout,
 };
 use cloakroom_conformance::{Corruption, Faults, FaultyStore, ManualClock, Op};
 use http::header::{COOKIE, SET_COOKIE};
@@ -18,7 +16,30 @@ use http::{Request, Response, StatusCode};
 use tower::util::BoxService;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use support::{Client, MIN, MS, count, quiet, read};
+use crate::home::Home;
+use crate::support::{Client, MIN, MS, count, quiet, read};
+
+scenarios! {
+    l1_bounded_by_bytes_holds_no_more_than_that,
+    all_sessions_of_an_owner_end_for_every_manager_of_the_store,
+    a_client_whose_session_has_timed_out_is_told_so_by_header_and_status: minutes_ago(75),
+    a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote,
+    a_hook_that_refuses_stores_nothing_and_sends_no_cookie,
+    an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_then,
+    a_manager_finds_a_session_by_its_id_and_ends_it_once,
+    a_reset_empties_l1_and_ends_nothing,
+    scopes_share_one_session_and_one_cookie_and_see_only_their_own_attributes,
+    two_layers_with_tags_are_two_independent_sessions,
+    a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing,
+    listeners_and_streams_hear_what_happened_and_one_that_panics_hurts_nobody,
+    a_session_that_is_made_and_ended_by_one_request_never_reaches_the_store,
+    an_unreadable_record_is_replaced_or_refused_or_removed,
+    an_outage_removes_no_record,
+    expiration_is_checked_for_candidates_and_ends_those_that_are_due: minutes_ago(75),
+    wrong_settings_are_refused_by_name_when_the_layer_is_built,
+    a_session_tells_when_it_was_made_used_and_ends,
+    a_refused_new_session_leaves_the_old_one_of_a_login_alive,
+}
 
 async fn presented(session: Session) -> Presented {
     session.presented()
@@ -29,10 +50,9 @@ fn ada() -> Owner {
 }
 
 /// S2: `size`, in bytes.
-#[tokio::test]
-async fn l1_bounded_by_bytes_holds_no_more_than_that() {
-    let store = MemoryStore::new();
-    let layer = quiet(store, &ManualClock::default())
+async fn l1_bounded_by_bytes_holds_no_more_than_that(home: &Home) {
+    let store = home.store();
+    let layer = quiet(store, &ManualClock::new(home.start()))
         .cache(Cache::bytes(20_000))
         .build()
         .unwrap();
@@ -53,9 +73,8 @@ async fn l1_bounded_by_bytes_holds_no_more_than_that() {
 }
 
 /// S7: access is checked again when somebody's rights change.
-#[tokio::test]
-async fn all_sessions_of_an_owner_end_for_every_manager_of_the_store() {
-    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+async fn all_sessions_of_an_owner_end_for_every_manager_of_the_store(home: &Home) {
+    let (store, clock) = (home.store(), ManualClock::new(home.start()));
     let here = quiet(store.clone(), &clock).build().unwrap();
     let there = quiet(store, &clock).build().unwrap();
     let clients = [Client::new(), Client::new()];
@@ -68,10 +87,12 @@ async fn all_sessions_of_an_owner_end_for_every_manager_of_the_store() {
     let keep = clients[1].id();
     let ended = here.manager().destroy_owned_by(&ada(), Some(keep)).await;
     assert_eq!(ended.unwrap(), 1);
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
+    let mut outcome = Presented::Active;
+    // The feed, where there is one, takes its time to tell.
+    while outcome == Presented::Active {
+        tokio::time::sleep(MS).await;
+        outcome = clients[0].visit(&there, presented).await.ok();
     }
-    let outcome = clients[0].visit(&there, presented).await.ok();
     let revoked = matches!(
         outcome,
         Presented::Ended {
@@ -104,11 +125,10 @@ fn timeouts_are_read_as_jarvis_writes_them() {
 }
 
 /// J9: the client is told that its session timed out.
-#[tokio::test]
-async fn a_client_whose_session_has_timed_out_is_told_so_by_header_and_status() {
-    let clock = ManualClock::default();
+async fn a_client_whose_session_has_timed_out_is_told_so_by_header_and_status(home: &Home) {
     let told = async |timed_out: Option<StatusCode>| {
-        let builder = quiet(MemoryStore::new(), &clock)
+        let clock = ManualClock::new(home.start());
+        let builder = quiet(home.store(), &clock)
             .touch_interval(MS)
             .outcome_header("x-session-outcome");
         let layer = match timed_out {
@@ -150,9 +170,8 @@ async fn a_client_whose_session_has_timed_out_is_told_so_by_header_and_status() 
 }
 
 /// J11: `SessionInitFn`.
-#[tokio::test]
-async fn a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote() {
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+async fn a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote(home: &Home) {
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .on_create(async |session: Session| {
             let seen: Option<u64> = session.get("n").map_err(|_| Refusal::default())?;
             session.insert("seen", seen).map_err(|_| Refusal::default())
@@ -171,8 +190,7 @@ async fn a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote() {
 }
 
 /// J11: failure fails the request and keeps nothing.
-#[tokio::test]
-async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie() {
+async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie(home: &Home) {
     for (refusal, status) in [
         (Refusal::default(), StatusCode::INTERNAL_SERVER_ERROR),
         (
@@ -180,8 +198,8 @@ async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie() {
             StatusCode::FORBIDDEN,
         ),
     ] {
-        let (store, faults) = FaultyStore::new(MemoryStore::new());
-        let layer = quiet(store, &ManualClock::default())
+        let (store, faults) = FaultyStore::new(home.store());
+        let layer = quiet(store, &ManualClock::new(home.start()))
             .on_create(move |_| std::future::ready(Err(refusal)))
             .build()
             .unwrap();
@@ -193,9 +211,8 @@ async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie() {
 }
 
 /// J12: a session for every request without one.
-#[tokio::test]
-async fn an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_then() {
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+async fn an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_then(home: &Home) {
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .eager(true)
         .build()
         .unwrap();
@@ -212,9 +229,8 @@ async fn an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_th
 }
 
 /// J14: find and kill by id.
-#[tokio::test]
-async fn a_manager_finds_a_session_by_its_id_and_ends_it_once() {
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+async fn a_manager_finds_a_session_by_its_id_and_ends_it_once(home: &Home) {
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .build()
         .unwrap();
     let (client, manager) = (Client::new(), layer.manager());
@@ -229,9 +245,8 @@ async fn a_manager_finds_a_session_by_its_id_and_ends_it_once() {
 }
 
 /// J16: `Reset`, for tests.
-#[tokio::test]
-async fn a_reset_empties_l1_and_ends_nothing() {
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+async fn a_reset_empties_l1_and_ends_nothing(home: &Home) {
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .build()
         .unwrap();
     let client = Client::new();
@@ -290,9 +305,8 @@ struct Shop;
 struct Forum;
 
 /// T1, T2: contexts that share a session.
-#[tokio::test]
-async fn scopes_share_one_session_and_one_cookie_and_see_only_their_own_attributes() {
-    let base = quiet(MemoryStore::new(), &ManualClock::default())
+async fn scopes_share_one_session_and_one_cookie_and_see_only_their_own_attributes(home: &Home) {
+    let base = quiet(home.store(), &ManualClock::new(home.start()))
         .build()
         .unwrap();
     let (shop, forum) = (base.scope::<Shop>("shop"), base.scope::<Forum>("forum"));
@@ -333,11 +347,10 @@ async fn scopes_share_one_session_and_one_cookie_and_see_only_their_own_attribut
 }
 
 /// Two sessions in one application, found by type.
-#[tokio::test]
-async fn two_layers_with_tags_are_two_independent_sessions() {
-    let clock = ManualClock::default();
-    let visitor = quiet(MemoryStore::new(), &clock).build().unwrap();
-    let shop = quiet(MemoryStore::new(), &clock)
+async fn two_layers_with_tags_are_two_independent_sessions(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let visitor = quiet(home.store(), &clock).build().unwrap();
+    let shop = quiet(home.store(), &clock)
         .cookie(cloakroom::SessionCookie::new("__Host-shop"))
         .tag::<Shop>()
         .build()
@@ -366,9 +379,8 @@ async fn two_layers_with_tags_are_two_independent_sessions() {
 }
 
 /// T3: `lastNode`.
-#[tokio::test]
-async fn a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing() {
-    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+async fn a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing(home: &Home) {
+    let (store, clock) = (home.store(), ManualClock::new(home.start()));
     let node = |name: &str| quiet(store.clone(), &clock).node(name).build().unwrap();
     let (first, second) = (node("n1"), node("n2"));
     let client = Client::new();
@@ -385,11 +397,10 @@ async fn a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing() {
 }
 
 /// T4, T22: listeners.
-#[tokio::test]
-async fn listeners_and_streams_hear_what_happened_and_one_that_panics_hurts_nobody() {
+async fn listeners_and_streams_hear_what_happened_and_one_that_panics_hurts_nobody(home: &Home) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heard);
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .listener(|_| panic!("a listener of the application's is broken"))
         .listener(move |event| log.lock().unwrap().push(event.clone()))
         .build()
@@ -453,10 +464,11 @@ fn short(event: &Event) -> String {
 }
 
 /// T9: without `saveOnCreate`.
-#[tokio::test]
-async fn a_session_that_is_made_and_ended_by_one_request_never_reaches_the_store() {
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
-    let layer = quiet(store, &ManualClock::default()).build().unwrap();
+async fn a_session_that_is_made_and_ended_by_one_request_never_reaches_the_store(home: &Home) {
+    let (store, faults) = FaultyStore::new(home.store());
+    let layer = quiet(store, &ManualClock::new(home.start()))
+        .build()
+        .unwrap();
     let brief = |session: Session| async move {
         session.insert("n", 1).unwrap();
         session.destroy().unwrap();
@@ -467,9 +479,9 @@ async fn a_session_that_is_made_and_ended_by_one_request_never_reaches_the_store
 }
 
 /// A layer over a store with one session, whose record does not read any more.
-async fn unreadable(policy: OnUnreadable) -> (SessionLayer, Faults, Client) {
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
-    let layer = quiet(store, &ManualClock::default())
+async fn unreadable(home: &Home, policy: OnUnreadable) -> (SessionLayer, Faults, Client) {
+    let (store, faults) = FaultyStore::new(home.store());
+    let layer = quiet(store, &ManualClock::new(home.start()))
         .coherence(Coherence::Verify)
         .cache(Cache::none())
         .on_unreadable(policy)
@@ -483,29 +495,27 @@ async fn unreadable(policy: OnUnreadable) -> (SessionLayer, Faults, Client) {
 }
 
 /// T11: `removeUnloadableSessions`.
-#[tokio::test]
-async fn an_unreadable_record_is_replaced_or_refused_or_removed() {
-    let (layer, faults, client) = unreadable(OnUnreadable::Replace).await;
+async fn an_unreadable_record_is_replaced_or_refused_or_removed(home: &Home) {
+    let (layer, faults, client) = unreadable(home, OnUnreadable::Replace).await;
     let old = client.id();
     assert_eq!(client.visit(&layer, count).await.ok(), 1, "a new session");
     assert_ne!(client.id(), old);
     assert_eq!(faults.counts().end, 0, "the row is left to lapse");
 
-    let (layer, faults, client) = unreadable(OnUnreadable::Fail).await;
+    let (layer, faults, client) = unreadable(home, OnUnreadable::Fail).await;
     let answer = client.visit(&layer, count).await;
     assert_eq!(answer.error, Some(ErrorKind::Unreadable));
     assert_eq!((answer.set_cookie, faults.counts().writes()), (None, 0));
 
-    let (layer, faults, client) = unreadable(OnUnreadable::Remove).await;
+    let (layer, faults, client) = unreadable(home, OnUnreadable::Remove).await;
     let outcome = client.visit(&layer, presented).await.ok();
     assert_eq!(outcome, Presented::Unknown);
     assert_eq!(faults.counts().end, 1);
 }
 
 /// T11: an outage is no reason to remove anything.
-#[tokio::test]
-async fn an_outage_removes_no_record() {
-    let (layer, faults, client) = unreadable(OnUnreadable::Remove).await;
+async fn an_outage_removes_no_record(home: &Home) {
+    let (layer, faults, client) = unreadable(home, OnUnreadable::Remove).await;
     faults.clear();
     faults.fail(Op::Load, 1);
     let answer = client.visit(&layer, read).await;
@@ -515,10 +525,9 @@ async fn an_outage_removes_no_record() {
 }
 
 /// T14: `contains`, `exists`, `delete`, `checkExpiration`.
-#[tokio::test]
-async fn expiration_is_checked_for_candidates_and_ends_those_that_are_due() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn expiration_is_checked_for_candidates_and_ends_those_that_are_due(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .touch_interval(MS)
         .build()
         .unwrap();
@@ -539,9 +548,8 @@ async fn expiration_is_checked_for_candidates_and_ends_those_that_are_due() {
 }
 
 /// T18 and others: what cannot work is refused when the layer is built.
-#[tokio::test]
-async fn wrong_settings_are_refused_by_name_when_the_layer_is_built() {
-    let builder = || quiet(MemoryStore::new(), &ManualClock::default());
+async fn wrong_settings_are_refused_by_name_when_the_layer_is_built(home: &Home) {
+    let builder = || quiet(home.store(), &ManualClock::new(home.start()));
     let table = [
         (builder().touch_interval(30 * MIN), "touch_interval is 30m"),
         (builder().idle_timeout(Duration::ZERO), "idle_timeout"),
@@ -566,10 +574,9 @@ async fn wrong_settings_are_refused_by_name_when_the_layer_is_built() {
 }
 
 /// T23: what a session tells of itself.
-#[tokio::test]
-async fn a_session_tells_when_it_was_made_used_and_ends() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn a_session_tells_when_it_was_made_used_and_ends(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .touch_interval(MIN)
         .build()
         .unwrap();
@@ -601,12 +608,11 @@ async fn a_session_tells_when_it_was_made_used_and_ends() {
     assert_eq!(after, Timeout::After(10 * MIN));
 }
 
-#[tokio::test]
-async fn a_refused_new_session_leaves_the_old_one_of_a_login_alive() {
+async fn a_refused_new_session_leaves_the_old_one_of_a_login_alive(home: &Home) {
     use std::sync::atomic::{AtomicBool, Ordering};
     let refuse = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&refuse);
-    let layer = quiet(MemoryStore::new(), &ManualClock::default())
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
         .on_create(move |_| {
             let refused = told.load(Ordering::Relaxed);
             async move {
