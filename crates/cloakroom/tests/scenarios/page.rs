@@ -61,3 +61,22 @@ fn every_row_of_the_list_has_its_line() {
         }
     }
 }
+
+#[test]
+fn every_file_of_scenarios_is_run_over_every_store() {
+    let read = |path: &Path| fs::read_to_string(path).expect("the file can be read");
+    let program = read(&root().join("tests/tests/stores/main.rs"));
+    let mut files = 0;
+    for entry in fs::read_dir(root().join("crates/cloakroom/tests/scenarios")).expect("a folder") {
+        let path = entry.expect("its entries can be read").path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if read(&path).contains("\nscenarios! {\n") {
+            assert!(
+                program.contains(&format!("tests/scenarios/{name}\",")),
+                "{name}"
+            );
+            files += 1;
+        }
+    }
+    assert!(files > 10, "the folder was read");
+}
