@@ -15,8 +15,8 @@ pub enum Expiry {
 pub enum Reach {
     /// No feed: copies are verified before use.
     None,
-    /// Endings only (destroy, renew, login, revoke): copies are verified, or used for a bounded
-    /// time by choice.
+    /// Endings (destroy, revoke, expiry), and saves that replace the secret or the owner (renew,
+    /// login): copies are verified, or used for a bounded time by choice.
     Endings,
     /// Every change of a record: copies are used until the feed says otherwise.
     Changes,

@@ -22,7 +22,7 @@ pub enum Change {
         /// Its stamp after the write.
         stamp: Stamp,
     },
-    /// A session has ended, or its secret was replaced: no copy of it may be used unverified.
+    /// A session has ended: no copy of it may be used unverified.
     Ended {
         /// Whose record.
         id: SessionId,

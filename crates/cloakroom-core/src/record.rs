@@ -69,8 +69,8 @@ impl Times {
 /// One stored row.
 ///
 /// `head` and `body` are opaque to stores; the first byte of each is its format version. Stores
-/// build records with [`Record::from_stored`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// build records with [`Record::from_stored`]. Two records are equal if what is stored of them is.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
     /// Which state of the record this is.
@@ -85,7 +85,25 @@ pub struct Record {
     pub head: Vec<u8>,
     /// The attributes.
     pub body: Vec<u8>,
+    /// This write changes who may use the session: its secret was replaced, or somebody signed in.
+    /// A store that tells endings tells this `save`, too (rule 12).
+    ///
+    /// A word from the caller about one write, never stored: nobody reads it from a record that a
+    /// store has brought back.
+    pub rekeyed: bool,
 }
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        let stored = |record: &Self| (record.stamp, record.state, record.times);
+        stored(self) == stored(other)
+            && self.owner == other.owner
+            && self.head == other.head
+            && self.body == other.body
+    }
+}
+
+impl Eq for Record {}
 
 impl Record {
     /// Puts a record together from what a store has kept.
@@ -97,6 +115,7 @@ impl Record {
     /// let record =
     ///     Record::from_stored(Stamp::first(), State::Live, None, times, vec![1], vec![1]);
     /// assert_eq!(record.stamp.version, 1);
+    /// assert!(!record.rekeyed);
     /// ```
     #[must_use]
     pub fn from_stored(
@@ -114,6 +133,7 @@ impl Record {
             times,
             head,
             body,
+            rekeyed: false,
         }
     }
 
@@ -130,6 +150,39 @@ impl Record {
             times: self.times,
             head: self.head.clone(),
             body: Vec::new(),
+            rekeyed: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_equals_what_was_stored_of_it() {
+        let times = Times {
+            used_at: Timestamp::EPOCH,
+            deadline: None,
+            expires_at: None,
+        };
+        let stored =
+            Record::from_stored(Stamp::first(), State::Live, None, times, vec![1], vec![2]);
+        let mut written = stored.clone();
+        written.rekeyed = true;
+        assert_eq!(written, stored);
+        let changes: [fn(&mut Record); 6] = [
+            |record| record.stamp = record.stamp.next(),
+            |record| record.state = State::Ended,
+            |record| record.owner = Owner::new("ada").ok(),
+            |record| record.times.deadline = Some(Timestamp::EPOCH),
+            |record| record.head.push(0),
+            |record| record.body.push(0),
+        ];
+        for change in changes {
+            let mut other = stored.clone();
+            change(&mut other);
+            assert_ne!(other, stored);
         }
     }
 }

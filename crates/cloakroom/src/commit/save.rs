@@ -284,7 +284,9 @@ async fn write(
     let id = resident.id();
     let stamp = next.snapshot.stamp;
     let sent = Sent::announced(inner, resident, stamp);
-    let record = Snapshot::lend(&mut next.snapshot, next.times);
+    let mut record = Snapshot::lend(&mut next.snapshot, next.times);
+    // With a login there is a new token, too.
+    record.rekeyed = next.is_renewed();
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
     Snapshot::take_back(&mut next.snapshot, record);
     let stored = match outcome {
