@@ -103,6 +103,8 @@ rejected! {
         "a_refused_save_takes_nothing_out_of_the_list";
     a_feed_that_drops_in_silence: broken::SilentFeed::default() =>
         "a_reader_that_sleeps_hears_all_or_lost_and_blocks_nobody";
+    a_feed_that_keeps_new_secrets_back: broken::DiscreetFeed::default() =>
+        "a_new_secret_is_told";
     a_feed_that_misses_the_writes_of_the_former_sole_reader: broken::ForgetfulGrant::default() =>
         "a_newcomer_misses_nothing_after_what_it_reads";
     a_feed_that_tells_before_it_is_live: broken::HastyFeed =>

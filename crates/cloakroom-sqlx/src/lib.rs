@@ -82,10 +82,9 @@
 //!
 //! # Coherence
 //!
-//! Nodes verify their copies by a peek. `PostgreSQL` also pushes endings, and changes of the owner
-//! (a login), for those who choose a bounded staleness: a plain renewal of the secret is not pushed,
-//! because a store cannot see it. A `SQLite` file opened exclusively needs neither: nobody else can
-//! write.
+//! Nodes verify their copies by a peek. `PostgreSQL` also pushes endings, renewals and logins, for
+//! those who choose a bounded staleness. A `SQLite` file opened exclusively needs neither: nobody
+//! else can write.
 
 #[cfg(feature = "mysql")]
 mod mysql;

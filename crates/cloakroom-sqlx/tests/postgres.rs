@@ -36,7 +36,7 @@ const CASES: &[Case] = cases![
     concurrent_writers_lose_nothing,
     nodes_may_migrate_at_once_and_then_need_few_rights,
     every_operation_is_one_round_trip,
-    endings_and_logins_are_told_and_nothing_else,
+    endings_and_new_secrets_are_told_and_nothing_else,
     a_feed_may_be_asked_for_outside_a_runtime,
     a_killed_listener_is_lost_and_then_live,
     the_listener_ends_with_its_last_reader,
@@ -229,7 +229,7 @@ async fn every_operation_is_one_round_trip(url: String) {
     }
 }
 
-async fn endings_and_logins_are_told_and_nothing_else(url: String) {
+async fn endings_and_new_secrets_are_told_and_nothing_else(url: String) {
     let options = options(&url);
     let (one, two) = (
         options.clone().connect().await.unwrap(),
@@ -261,12 +261,22 @@ async fn endings_and_logins_are_told_and_nothing_else(url: String) {
             stamp: login.stamp
         }
     );
-    one.save(ended, &next(&login, b"z"), login.stamp)
-        .await
-        .unwrap();
-    one.save(ended, &next(&login, b"lost"), login.stamp)
-        .await
-        .unwrap();
+    let mut renewed = next(&login, b"z");
+    renewed.rekeyed = true;
+    one.save(ended, &renewed, login.stamp).await.unwrap();
+    assert_eq!(
+        next_of(&mut feed).await,
+        Change::Saved {
+            id: ended,
+            stamp: renewed.stamp
+        }
+    );
+    let plain = next(&renewed, b"not told");
+    assert!(!one.load(ended).await.unwrap().unwrap().rekeyed);
+    one.save(ended, &plain, renewed.stamp).await.unwrap();
+    let mut refused = next(&plain, b"lost");
+    refused.rekeyed = true;
+    one.save(ended, &refused, renewed.stamp).await.unwrap();
     one.end(ended, Some(&tombstone(&login))).await.unwrap();
     one.end(ended, None).await.unwrap();
     assert_eq!(next_of(&mut feed).await, Change::Ended { id: ended });

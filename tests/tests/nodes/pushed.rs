@@ -93,14 +93,20 @@ pub(crate) async fn an_ending_is_pushed_though_copies_may_be_old(store: &Running
     for n in 0..10 {
         let client = stored(&nodes[0]).await;
         let copies = copies(&client, &nodes[1..]).await;
-        // A renewal without a new owner is not told: the store does not see secrets.
-        let outcome = if n % 2 == 0 {
-            let login = json!({ "owner": "ada" }).to_string();
-            client.post("/api/login", &login).await.assert_status(204);
-            "superseded"
-        } else {
-            client.delete("/api/session").await.assert_status(204);
-            "ended"
+        let outcome = match n % 3 {
+            0 => {
+                let login = json!({ "owner": "ada" }).to_string();
+                client.post("/api/login", &login).await.assert_status(204);
+                "superseded"
+            }
+            1 => {
+                client.post("/api/renew", "").await.assert_status(204);
+                "superseded"
+            }
+            _ => {
+                client.delete("/api/session").await.assert_status(204);
+                "ended"
+            }
         };
         delays.push(refused_by(&copies, outcome).await);
     }

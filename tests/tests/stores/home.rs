@@ -54,12 +54,12 @@ impl Home {
         }
     }
 
-    /// The modes in which a node sees at once what another one has done.
-    pub(crate) fn coherent(&self) -> &'static [Coherence] {
-        if self.tells() {
-            &[Coherence::Push, Coherence::Verify]
-        } else {
-            &[Coherence::Verify]
+    /// The modes in which no node lets in who holds a secret that another node has replaced.
+    pub(crate) fn strict(&self) -> &'static [Coherence] {
+        match self.store.capabilities().reach {
+            Reach::Changes => &[Coherence::Push, Coherence::Verify, Coherence::Bounded(DAY)],
+            Reach::Endings => &[Coherence::Verify, Coherence::Bounded(DAY)],
+            _ => &[Coherence::Verify],
         }
     }
 

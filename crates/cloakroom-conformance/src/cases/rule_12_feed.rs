@@ -19,6 +19,7 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
         case!(endings_are_told_to_all if Endings),
         case!(a_removal_is_told_as_an_ending if Endings),
         case!(an_expiry_is_told_as_an_ending if Endings),
+        case!(a_new_secret_is_told if Endings),
         case!(saves_are_told_with_their_stamp if Changes),
         case!(a_create_is_told if Changes),
         case!(shared a_newcomer_misses_nothing_after_what_it_reads if Changes),
@@ -103,6 +104,26 @@ async fn an_expiry_is_told_as_an_ending<S: SessionStore>(store: &S) {
     assert_eq!(ended.expect("expire answers").len(), 1);
     for feed in &mut feeds {
         hears_the_end(feed, id).await;
+    }
+}
+
+/// Whoever held the old secret must not be let in by another manager's copy.
+async fn a_new_secret_is_told<S: SessionStore>(store: &S) {
+    let mut feeds = two_feeds(store).await;
+    let first = live();
+    let id = put(store, &first).await;
+    let mut renewed = successor(&first);
+    renewed.rekeyed = true;
+    saved(store, id, &renewed, first.stamp).await;
+    end(store, id, None).await;
+    let stamp = renewed.stamp;
+    for feed in &mut feeds {
+        loop {
+            match next(feed).await {
+                told if told == (Change::Saved { id, stamp }) => break,
+                told => assert_ne!(told, Change::Ended { id }, "the save came first"),
+            }
+        }
     }
 }
 

@@ -58,6 +58,25 @@ impl Sabotage for SilentFeed {
     }
 }
 
+/// Tells endings, and keeps new secrets to itself.
+#[derive(Default)]
+pub(crate) struct DiscreetFeed(SilentFeed);
+
+impl Sabotage for DiscreetFeed {
+    async fn end(
+        &self,
+        store: &MemoryStore,
+        id: SessionId,
+        tombstone: Option<&Record>,
+    ) -> Answer<Option<Record>> {
+        self.0.end(store, id, tombstone).await
+    }
+
+    fn changes(&self, store: &MemoryStore) -> Option<ChangeFeed> {
+        self.0.changes(store)
+    }
+}
+
 /// Speaks of changes before it is subscribed.
 pub(crate) struct HastyFeed;
 

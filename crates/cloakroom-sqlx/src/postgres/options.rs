@@ -81,7 +81,8 @@ impl PostgresOptions {
 
     /// Whether endings are told by `NOTIFY`. Default: yes.
     ///
-    /// Only an ending, an expiry and a change of the owner (a login) are; no other save or touch.
+    /// So are an expiry and a save that replaces the secret or the owner (a renewal, a login); no
+    /// other save, no create, no touch.
     /// Without it other nodes learn of an ending when they next verify their copy.
     pub fn push_endings(mut self, push: bool) -> Self {
         self.push = push;

@@ -117,15 +117,16 @@ fn create(t: &str) -> String {
 /// Says `true`, or `false` and the row that the statement's snapshot shows. That may be the
 /// expected one, if another write won in between: then a new statement has to look.
 ///
-/// A change of the owner is told, since it is seen without another round trip: a login replaces
-/// the secret. Any other save is not (`NOTIFY` takes a lock on the database at its commit).
+/// A new secret (`$13`) or owner is told: whoever was let in before is not any more. Any other save
+/// is not, since `NOTIFY` takes a lock on the database at its commit.
 fn save(t: &str, notify: &str) -> String {
     format!(
         "WITH new AS (UPDATE {t} SET {SET} \
          WHERE id = $1 AND state = 0 AND version = $11 AND nonce = $12 RETURNING id) \
          SELECT true, NULL::int8, NULL::int8, NULL::int8, NULL::text, NULL::int8, NULL::int8, \
          NULL::int8, NULL::bytea, NULL::bytea, \
-         (SELECT {notify} FROM {t} AS old WHERE old.id = $1 AND old.owner IS DISTINCT FROM $5) \
+         (SELECT {notify} FROM {t} AS old \
+         WHERE old.id = $1 AND ($13::bool OR old.owner IS DISTINCT FROM $5)) \
          FROM new UNION ALL \
          SELECT false, {RECORD}, NULL FROM {t} WHERE id = $1 AND NOT EXISTS (SELECT FROM new)"
     )

@@ -81,6 +81,7 @@ impl Operation<PgConnection> for Save<'_> {
             let rows = bind(self.sql.save.clone(), self.id, self.record)
                 .bind(signed(self.expected.version))
                 .bind(signed(self.expected.nonce))
+                .bind(self.record.rekeyed)
                 .fetch_all(&mut *connection)
                 .await?;
             let Some(row) = rows.first() else {

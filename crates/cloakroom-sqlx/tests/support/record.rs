@@ -45,6 +45,7 @@ pub(crate) fn next(record: &Record, body: &[u8]) -> Record {
     let mut next = record.clone();
     next.stamp = record.stamp.next();
     next.body = body.to_vec();
+    next.rekeyed = false;
     next
 }
 

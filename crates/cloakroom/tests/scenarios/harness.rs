@@ -66,12 +66,16 @@ impl App {
     /// A node whose copies are current without another look, whatever its store is.
     pub(crate) async fn trusting(home: &Home) -> Self {
         let app = Self::with(home, |builder| builder.coherence(home.trusting()));
-        // Before its feed is up a copy is looked at once more.
-        while !app.can.exclusive && app.can.reach != Reach::None && !app.sessions.stats().feed_live
-        {
+        app.listens().await;
+        app
+    }
+
+    /// Its feed is up, if there is one: before that every copy is looked at once more. Not for a
+    /// node that looks at every use.
+    pub(crate) async fn listens(&self) {
+        while self.can.reach != Reach::None && !self.sessions.stats().feed_live {
             tokio::time::sleep(MOMENT).await;
         }
-        app
     }
 
     /// A node on this store; two on one store are two managers.
@@ -122,7 +126,7 @@ impl App {
         if self.can.exclusive {
             // It is heard by the housekeeper's task.
             tokio::task::yield_now().await;
-        } else if self.can.reach == Reach::Changes {
+        } else if self.can.reach != Reach::None {
             // Notices come in their order: what is told last has all others before it.
             let last = self.visitor().await;
             let ended = self.store.end(last.id(), None).await;

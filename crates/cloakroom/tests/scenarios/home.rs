@@ -3,9 +3,13 @@
 //! The program `stores` of the end-to-end tests has a file of the same name, with which it runs the
 //! same scenarios over the stores that have a driver.
 
+use std::time::Duration;
+
 use cloakroom::{Coherence, Timestamp};
 
 pub(crate) use cloakroom::MemoryStore as Store;
+
+const DAY: Duration = Duration::from_hours(24);
 
 /// A store for every application of a scenario.
 #[derive(Debug)]
@@ -31,9 +35,9 @@ impl Home {
         Coherence::Exclusive
     }
 
-    /// The modes in which a node sees at once what another one has done.
-    pub(crate) fn coherent(&self) -> &'static [Coherence] {
-        &[Coherence::Push, Coherence::Verify]
+    /// The modes in which no node lets in who holds a secret that another node has replaced.
+    pub(crate) fn strict(&self) -> &'static [Coherence] {
+        &[Coherence::Push, Coherence::Verify, Coherence::Bounded(DAY)]
     }
 
     /// So many rounds where one costs next to nothing.
