@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use crate::cache::InUse;
-use crate::commit::{Guarded, When, at_once, has_work, late};
+use crate::commit::{Guarded, When, at_once, has_work, late, touch_left};
 use crate::config::Eviction;
 use crate::inner::Inner;
 use crate::session::{Cell, Outgoing, Phase, State};
@@ -134,11 +134,18 @@ fn give_up(cell: Arc<Cell>, committing: bool) {
             None => (None, false),
         }
     };
+    let now = cell.inner.now();
     if let Some(in_use) = in_use {
-        leave(&cell.inner, in_use, cell.inner.now());
+        leave(&cell.inner, in_use, now);
     }
-    if destroyed && !committing {
+    if committing {
+        return;
+    }
+    if destroyed {
         late(cell);
+    } else {
+        // It was used until now all the same.
+        touch_left(&cell, now);
     }
 }
 

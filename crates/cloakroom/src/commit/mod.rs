@@ -26,7 +26,7 @@ use crate::{CommitAt, Error, ErrorKind, Origin};
 pub(crate) use self::at_once::at_once;
 pub(crate) use self::end::{end, end_record};
 pub(crate) use self::guard::{Guarded, late};
-pub(crate) use self::touch::{touch, touch_late};
+pub(crate) use self::touch::{touch, touch_late, touch_left};
 use self::unsettled::Failed;
 pub(crate) use self::unsettled::Unsettled;
 

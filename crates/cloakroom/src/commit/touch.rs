@@ -4,29 +4,20 @@ use cloakroom_core::{Times, Timestamp, TouchOutcome};
 
 use super::save::cookie_is_due;
 use super::{Base, Done};
+use crate::Origin;
 use crate::cache::{Resident, View};
 use crate::events::Event;
 use crate::inner::Inner;
+use crate::session::Cell;
 use crate::transport::Refresh;
 
 /// Moves the deadline at the end of a request that has written nothing. A failure hurts nobody: the
 /// client was told nothing that is not so, and the stored deadline stands.
 pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> Done {
-    // Requests that came together record their use together; only where the idle timeout is to be
-    // exact does each of them write.
-    let claim = base.resident.claim_touch();
-    let view = base.resident.view();
-    let head = &view.snapshot.head;
-    let exact = inner.config.times.touch_interval_of(head).is_zero();
-    let is_due = inner.touch_is_due(base.resident.id(), &view, now)
-        || (base.may_send && cookie_is_due(inner, &base.resident, head, now));
-    if !exact && (claim.is_none() || !is_due) {
-        return Done::Nothing;
-    }
-    if view.snapshot.head.login_seq != base.login_seq {
-        return Done::Nothing;
-    }
-    let Some(times) = touch(inner, &base.resident, view, now).await else {
+    let head = &base.resident.view().snapshot.head;
+    let cookie_due = base.may_send && cookie_is_due(inner, &base.resident, head, now);
+    let touched = once(inner, &base.resident, base.login_seq, now, cookie_due).await;
+    let Some(times) = touched else {
         return Done::Nothing;
     };
     // A cookie that has an age is due again, unless the secret has changed meanwhile.
@@ -39,22 +30,58 @@ pub(super) async fn at_head(inner: &Arc<Inner>, base: &Base, now: Timestamp) -> 
     Done::Touched { times, resend }
 }
 
-/// Records, on a tracked task, a use at `now` of a handle that has outlived its response.
+/// Records the use of a request whose response nobody waits for any more. No head will carry a
+/// cookie.
+pub(crate) fn touch_left(cell: &Cell, now: Timestamp) {
+    let used = {
+        let state = cell.lock();
+        let stored = state
+            .as_ref()
+            .filter(|state| state.closed.is_none() && state.origin != Origin::Stale)
+            .and_then(|state| state.stored.as_ref());
+        stored.map(|stored| (Arc::clone(&stored.resident), stored.login_seq))
+    };
+    if let Some((resident, login_seq)) = used {
+        touch_late(&cell.inner, &resident, login_seq, now);
+    }
+}
+
+/// Records a use that no response waits for, if a touch is due, on a tracked task.
 pub(crate) fn touch_late(
     inner: &Arc<Inner>,
     resident: &Arc<Resident>,
     login_seq: u32,
     now: Timestamp,
 ) {
-    let (inner, resident) = (Arc::clone(inner), Arc::clone(resident));
-    Arc::clone(&inner).tasks.spawn(async move {
-        let claim = resident.claim_touch();
-        let view = resident.view();
-        let is_ours = view.snapshot.head.login_seq == login_seq;
-        if claim.is_some() && is_ours && inner.touch_is_due(resident.id(), &view, now) {
-            touch(&inner, &resident, view, now).await;
-        }
-    });
+    if inner.touch_is_due(resident.id(), &resident.view(), now) {
+        let (inner, resident) = (Arc::clone(inner), Arc::clone(resident));
+        Arc::clone(&inner).tasks.spawn(async move {
+            once(&inner, &resident, login_seq, now, false).await;
+        });
+    }
+}
+
+/// Requests that end together record their use together; only where the idle timeout is to be exact
+/// does each of them write.
+async fn once(
+    inner: &Arc<Inner>,
+    resident: &Arc<Resident>,
+    login_seq: u32,
+    now: Timestamp,
+    due_anyway: bool,
+) -> Option<Times> {
+    let claim = resident.claim_touch();
+    let view = resident.view();
+    let times = &inner.config.times;
+    let exact = times.touch_interval_of(&view.snapshot.head).is_zero();
+    let is_due = due_anyway || inner.touch_is_due(resident.id(), &view, now);
+    if !exact && (claim.is_none() || !is_due) {
+        return None;
+    }
+    if view.snapshot.head.login_seq != login_seq {
+        return None;
+    }
+    touch(inner, resident, view, now).await
 }
 
 /// Records a use at `now` in the store; `None` if the session is gone, or the store is down.

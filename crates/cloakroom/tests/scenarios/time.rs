@@ -638,6 +638,66 @@ async fn a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive(home:
     drop(held);
 }
 
+/// Runs a request for `time`, and then its client goes away.
+async fn cancelled_after(
+    layer: &SessionLayer,
+    client: &Client,
+    clock: &ManualClock,
+    time: Duration,
+) {
+    let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
+    let request = tokio::spawn(client.visit(layer, move |session| async move {
+        give.send(()).unwrap();
+        std::future::pending::<()>().await;
+        drop(session);
+    }));
+    take.recv().await.unwrap();
+    pass(clock, time).await;
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    layer.manager().settled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_time_runs_from_the_end_of_a_cancelled_use_too() {
+    let clock = ManualClock::default();
+    let layer = quiet(MemoryStore::new(), &clock)
+        .touch_interval(Duration::ZERO)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    // Shorter than a round of the timer that keeps sessions in use alive.
+    cancelled_after(&layer, &client, &clock, MIN / 2).await;
+    assert_eq!(layer.manager().stats().touches, 1);
+    clock.advance(60 * MIN - MS);
+    let outcome = client.visit(&layer, presented).await.ok();
+    assert_eq!(outcome, Presented::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_use_is_recorded_only_if_a_touch_is_due_and_never_revives() {
+    let clock = ManualClock::default();
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    cancelled_after(&layer, &client, &clock, MIN).await;
+    assert_eq!(faults.counts().of(Op::Touch), 0, "it is not due");
+    clock.advance(5 * MIN);
+    let id = client.id();
+    let (give, mut take) = tokio::sync::mpsc::unbounded_channel();
+    let request = tokio::spawn(client.visit(&layer, move |_| async move {
+        give.send(()).unwrap();
+        std::future::pending::<()>().await;
+    }));
+    take.recv().await.unwrap();
+    assert!(layer.manager().destroy(id).await.unwrap());
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    layer.manager().settled().await;
+    assert!(!layer.manager().exists(id).await.unwrap());
+    assert!(layer.manager().stats().touches == 0);
+}
+
 // --- ended, then told ---
 
 async fn a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out(home: &Home) {
