@@ -7,6 +7,9 @@ pub enum Expiry {
     /// The store forgets rows by itself at `expires_at` (a native time to live) and cannot find
     /// the due; `expire(now, Ids(..))` still works.
     Native,
+    /// Nobody: the store has no index over deadlines, and its rows stay until they are removed one
+    /// by one. A layer refuses to be built on it, since it would keep every session for ever.
+    Nobody,
 }
 
 /// How far the store's change feed reaches, from which the layer takes its default coherence mode.

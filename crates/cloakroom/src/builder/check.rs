@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloakroom_core::{Capabilities, Reach, Token};
+use cloakroom_core::{Capabilities, Expiry, Reach, Token};
 
 use super::SessionLayerBuilder;
 use crate::config::TimePolicy;
@@ -152,6 +152,25 @@ fn checked_coherence(
     }
 }
 
+/// Whether the sessions of this store end by themselves, and their rows go.
+fn check_expiry(can: Capabilities) -> Result<(), BuildError> {
+    match can.expiry {
+        Expiry::Search => Ok(()),
+        Expiry::Native => {
+            tracing::warn!(
+                "this session store cannot find the sessions that are due: that one has timed out \
+                 is told by the node that meets it, and not at all if nobody comes back"
+            );
+            Ok(())
+        }
+        _ => Err(BuildError::Contradiction(
+            "this store can neither find the sessions that are due nor let their rows go by \
+             itself, so that it would keep them for ever: it needs an index over deadlines \
+             (Expiry::Search) or a time to live for each row (Expiry::Native)",
+        )),
+    }
+}
+
 /// How copies are kept current, if settings and store agree on it.
 pub(super) fn check_store(
     asked: Option<Coherence>,
@@ -175,5 +194,7 @@ pub(super) fn check_store(
              coherence than Verify, or CommitAt::ResponseHead",
         ));
     }
+    // The last: who is refused need not be warned.
+    check_expiry(can)?;
     Ok(coherence)
 }

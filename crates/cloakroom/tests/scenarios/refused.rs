@@ -163,6 +163,35 @@ fn settings_that_cannot_work_are_refused_with_an_error_that_says_how_to_mend_the
 }
 
 #[test]
+fn a_store_that_cannot_end_sessions_is_refused_and_one_that_cannot_find_them_is_warned_about() {
+    use crate::logs::Logs;
+    use cloakroom::{Capabilities, Expiry};
+    use cloakroom_conformance::FaultyStore;
+    let over = |expiry| {
+        let (store, faults) = FaultyStore::new(MemoryStore::new());
+        faults.pretend(Capabilities {
+            expiry,
+            ..Capabilities::default()
+        });
+        let logs = Logs::default();
+        let build = || {
+            // Another test may have met the line without a subscriber.
+            tracing::callsite::rebuild_interest_cache();
+            SessionLayer::builder(store).build().map(drop)
+        };
+        let result = tracing::subscriber::with_default(logs.clone(), build);
+        (result, logs.text().contains("cannot find the sessions"))
+    };
+    assert_eq!(over(Expiry::Search), (Ok(()), false));
+    assert_eq!(over(Expiry::Native), (Ok(()), true));
+    let (refused, _) = over(Expiry::Nobody);
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, BuildError::Contradiction(_)));
+    let advice = refused.to_string();
+    assert!(advice.contains("Expiry::Search") && advice.contains("Expiry::Native"));
+}
+
+#[test]
 fn a_mode_that_the_store_cannot_give_is_refused() {
     use cloakroom::{Capabilities, Coherence, OnShutdown};
     use cloakroom_conformance::FaultyStore;

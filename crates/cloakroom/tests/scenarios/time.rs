@@ -57,6 +57,10 @@ scenarios! {
         only_memory("the timers of the test stand still, a server does not"),
     a_handle_that_is_only_held_after_the_head_keeps_no_session_alive:
         only_memory("the timers of the test stand still, a server does not"),
+    idle_time_runs_from_the_end_of_a_cancelled_use_too:
+        only_memory("the timers of the test stand still, a server does not"),
+    a_cancelled_use_is_recorded_only_if_a_touch_is_due_and_never_revives:
+        only_memory("the timers of the test stand still, a server does not"),
     a_handle_that_outlives_a_cancelled_request_keeps_no_session_alive:
         only_memory("the timers of the test stand still, a server does not"),
     a_session_that_cannot_be_ended_in_the_store_is_unavailable_and_not_timed_out: minutes_ago(90),
@@ -658,10 +662,10 @@ async fn cancelled_after(
     layer.manager().settled().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn idle_time_runs_from_the_end_of_a_cancelled_use_too() {
-    let clock = ManualClock::default();
-    let layer = quiet(MemoryStore::new(), &clock)
+async fn idle_time_runs_from_the_end_of_a_cancelled_use_too(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
         .touch_interval(Duration::ZERO)
         .build()
         .unwrap();
@@ -674,10 +678,10 @@ async fn idle_time_runs_from_the_end_of_a_cancelled_use_too() {
     assert_eq!(outcome, Presented::Active);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cancelled_use_is_recorded_only_if_a_touch_is_due_and_never_revives() {
-    let clock = ManualClock::default();
-    let (store, faults) = FaultyStore::new(MemoryStore::new());
+async fn a_cancelled_use_is_recorded_only_if_a_touch_is_due_and_never_revives(home: &Home) {
+    tokio::time::pause();
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
     let layer = quiet(store, &clock).build().unwrap();
     let client = signed_up(&layer).await;
     cancelled_after(&layer, &client, &clock, MIN).await;
