@@ -123,6 +123,25 @@ async fn an_exclusive_file_is_locked_for_its_process() {
 }
 
 #[tokio::test]
+async fn a_shutdown_that_destroys_leaves_nobody_signed_in_in_an_exclusive_file() {
+    let directory = TempDir::new();
+    let destroy = "--coherence exclusive --on-shutdown destroy --cache-entries 2 --retention 0s";
+    let mut first = over(&directory, destroy).start().await;
+    // More than this node holds in memory when it is told to stop.
+    let clients: Vec<_> = std::iter::repeat_with(|| first.client()).take(6).collect();
+    for client in &clients {
+        client.put("/api/data/a", "1").await.assert_status(204);
+    }
+    first.signal("TERM").await;
+    first.ended().await;
+    let next = over(&directory, "").start().await;
+    for client in &clients {
+        let session = client.at(next.address()).session().await;
+        assert_ne!(session["presented"], "active", "{session}");
+    }
+}
+
+#[tokio::test]
 async fn a_mode_that_the_store_cannot_give_is_refused() {
     for arguments in [
         "--coherence push",

@@ -24,12 +24,10 @@ fn main() -> ExitCode {
         Backend::new("sqlite_exclusive", move || {
             let options = SqliteOptions::new(own_file.join(fresh())).exclusive(true);
             async { Ok(sqlite(options).await) }
-        })
-        .own_clock(),
+        }),
         Backend::new("sqlite_memory", || async {
             Ok(sqlite(SqliteOptions::in_memory()).await)
-        })
-        .own_clock(),
+        }),
         Backend::new("postgres", || async {
             Ok(postgres(&url(shared::postgres())?).await)
         })

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use cloakroom_core::{Change, Due, SaveOutcome, SessionId, SessionStore, StoreErrorKind};
+use cloakroom_core::{
+    Change, Due, SaveOutcome, SessionId, SessionStore, StoreErrorKind, Timestamp,
+};
 use cloakroom_sqlx::{SqliteOptions, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use support::contract;
@@ -472,6 +474,22 @@ async fn expire_and_purge_never_go_beyond_the_clock_of_the_database() {
             .is_empty()
     );
     assert_eq!(store.purge(at(2 * far), 9).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn where_one_process_is_alone_its_own_word_on_the_time_counts() {
+    let file = File::new();
+    let alone = file.options().exclusive(true).open().await.unwrap();
+    for store in [alone, SqliteStore::in_memory().await.unwrap()] {
+        store.migrate().await.unwrap();
+        let far = 4_000_000_000_000;
+        store.create(id(), &record(far)).await.unwrap();
+        let early = store.expire(at(far - 1), Due::Limit(9)).await.unwrap();
+        assert_eq!(early.len(), 0);
+        let late = store.expire(Timestamp::MAX, Due::Limit(9)).await.unwrap();
+        assert_eq!(late.len(), 1);
+        assert_eq!(store.purge(Timestamp::MAX, 9).await.unwrap(), 1);
+    }
 }
 
 #[tokio::test]

@@ -75,7 +75,11 @@ pub enum OnUnreadable {
 pub enum OnShutdown {
     /// What is not yet written is written; sessions stay. The default.
     Flush,
-    /// All sessions end. Needs an exclusive store. Jetty's `invalidateOnShutdown`.
+    /// All sessions end: those that this node holds in L1, with the reason
+    /// [`EndReason::Shutdown`](crate::EndReason::Shutdown), and beyond those all that have a deadline.
+    /// One that never times out and is not in L1 cannot be found, and lives on where the store is
+    /// durable. Needs an exclusive store. Jetty's `invalidateOnShutdown`, which ends what its session
+    /// cache holds.
     Destroy,
 }
 

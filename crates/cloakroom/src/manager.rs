@@ -310,8 +310,8 @@ impl SessionManager {
         report
     }
 
-    /// Ends every session of an exclusive store that this node can find, through its own index of
-    /// deadlines: what lies beyond every deadline is due.
+    /// Ends every session of an exclusive store that this node holds, or that the store finds by its
+    /// index of deadlines: at the end of time all of them are due.
     async fn destroy_all(&self) -> u64 {
         let mut destroyed = 0;
         // Those that this node holds are told why; they may have no deadline.

@@ -7,7 +7,7 @@ use crate::shared::statement::statement;
 const RECORD: &str = "version, nonce, state, owner, used_at, deadline, expires_at, head, body";
 
 /// The earlier of `?1` and `SQLite`'s own clock (rule 9).
-const NOW: &str = "min(?1, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+const EARLIER: &str = "min(?1, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
 /// A version counts up, and wraps like the unsigned number that it stands for.
 const NEXT: &str =
@@ -35,8 +35,12 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    pub(super) fn new(table: &str) -> Self {
+    /// `alone`: only this process uses the database. `SQLite` then has no clock but the caller's:
+    /// there is no other node that could be wronged, and whoever ends all of his own sessions may
+    /// say that it is late.
+    pub(super) fn new(table: &str, alone: bool) -> Self {
         let t = format!("\"{table}\"");
+        let now = if alone { "?1" } else { EARLIER };
         Self {
             create: statement(format!(
                 "INSERT INTO {t} (id, {RECORD}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
@@ -69,18 +73,18 @@ impl Sql {
                  WHERE id = ?1 AND state = 0"
             )),
             due: statement(format!(
-                "SELECT id, {RECORD} FROM {t} WHERE state = 0 AND deadline <= {NOW} \
+                "SELECT id, {RECORD} FROM {t} WHERE state = 0 AND deadline <= {now} \
                  ORDER BY deadline LIMIT ?2"
             )),
             due_id: statement(format!(
-                "SELECT id, {RECORD} FROM {t} WHERE id = ?2 AND state = 0 AND deadline <= {NOW}"
+                "SELECT id, {RECORD} FROM {t} WHERE id = ?2 AND state = 0 AND deadline <= {now}"
             )),
             time_out: statement(format!(
                 "UPDATE {t} SET version = {NEXT}, nonce = ?2, state = 1, owner = NULL, \
                  body = x'' WHERE id = ?1 AND state = 0"
             )),
             purge: statement(format!(
-                "DELETE FROM {t} WHERE id IN (SELECT id FROM {t} WHERE expires_at <= {NOW} \
+                "DELETE FROM {t} WHERE id IN (SELECT id FROM {t} WHERE expires_at <= {now} \
                  ORDER BY expires_at LIMIT ?2)"
             )),
             owned_by: statement(format!(

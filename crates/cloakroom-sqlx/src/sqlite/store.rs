@@ -96,7 +96,7 @@ impl SqliteStore {
             pool(options.readers)
         };
         let store = Self(Arc::new(Inner {
-            sql: Sql::new(&options.table),
+            sql: Sql::new(&options.table, options.single()),
             writer,
             readers,
             timeout: options.timeout,
