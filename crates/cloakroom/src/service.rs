@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, uri};
+use http::{Request, Response};
 use tower_service::Service;
 
 use crate::future::ResponseFuture;
 use crate::inner::Inner;
+use crate::scheme::is_https;
 use crate::session::Cell;
 use crate::slot::Slot;
 
@@ -50,7 +51,8 @@ where
             self.slot.put(request.extensions_mut(), outer);
             return ResponseFuture::new(self.service.call(request), None);
         }
-        let https = request.uri().scheme() == Some(&uri::Scheme::HTTPS);
+        let https = self.inner.transports.go_by_scheme()
+            && is_https(&request, self.inner.config.trust_forwarded_proto);
         let cell = Arc::new(Cell::unloaded(Arc::clone(&self.inner), https));
         self.slot.put(request.extensions_mut(), Arc::clone(&cell));
         ResponseFuture::new(self.service.call(request), Some(cell))

@@ -234,6 +234,23 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// Whether [`CookieSecure::ByScheme`](crate::CookieSecure::ByScheme) believes the request headers
+    /// `Forwarded` ([RFC 7239]) and `X-Forwarded-Proto`. Default: no. Jetty's
+    /// `ForwardedRequestCustomizer`.
+    ///
+    /// For a server behind a proxy that ends TLS, and only where that proxy sets or removes **both**
+    /// headers: what it lets through, every client can write. The last value counts, which is what the
+    /// proxy nearest to this server has said; `https` in either header is believed. A
+    /// [`ClientScheme`](crate::ClientScheme) in the request's extensions needs no such trust, and goes
+    /// before.
+    ///
+    /// [RFC 7239]: https://www.rfc-editor.org/rfc/rfc7239#section-5.4
+    #[must_use]
+    pub fn trust_forwarded_proto(mut self, trust: bool) -> Self {
+        self.config.trust_forwarded_proto = trust;
+        self
+    }
+
     /// The status of a response whose commit met too many conflicts. Default: 500; 409 is the other
     /// sensible one.
     #[must_use]

@@ -188,7 +188,7 @@ pub(crate) struct Cell {
     state: Mutex<Option<State>>,
     /// One commit of this handle at a time.
     pub(crate) turn: futures_util::lock::Mutex<()>,
-    /// The request came by https, as far as its URI says.
+    /// The request came by https, as far as is known; false where no cookie asks.
     pub(crate) https: bool,
     /// What is left in it is not committed once more: this is the late commit already.
     late: bool,

@@ -178,6 +178,12 @@ const ACCEPTED: &[(&str, &str, &str, &str)] = &[
     ("cookie.max_age", "timeout", "cookie.max_age", "timeout"),
     ("maxCookieAge", "-1", "cookie.max_age", "session"),
     ("maxCookieAge", "3600", "cookie.max_age", "1h"),
+    (
+        "trust_forwarded_proto",
+        "true",
+        "trust_forwarded_proto",
+        "true",
+    ),
     ("header.name", "x-ticket", "header.name", "x-ticket"),
     ("header.send", "always", "header.send", "always"),
 ];
@@ -327,6 +333,7 @@ fn what_is_set_reaches_the_builder_and_the_rest_stays() {
         ("on_unreadable", "fail"),
         ("workerName", "n1"),
         ("timed_out_status", "401"),
+        ("trust_forwarded_proto", "true"),
         ("outcome_header", "x-outcome"),
     ]);
     let config = &builder.config;
@@ -347,6 +354,7 @@ fn what_is_set_reaches_the_builder_and_the_rest_stays() {
     assert_eq!(config.on_unreadable, OnUnreadable::Fail);
     assert_eq!(config.node.as_deref(), Some("n1"));
     assert_eq!(config.timed_out_status, 401);
+    assert!(config.trust_forwarded_proto);
     assert_eq!(builder.outcome_header.as_deref(), Some("x-outcome"));
     assert!(builder.ways.is_empty(), "nothing was said of the ways");
 }

@@ -134,6 +134,15 @@ pub(super) const KEYS: &[Key] = &[
         )],
     },
     Key {
+        ours: spelling("trust_forwarded_proto", BOOL, |text| {
+            let trust = boolean(text)?;
+            Ok(reading(trust.to_string(), move |to| {
+                to.builder.config.trust_forwarded_proto = trust;
+            }))
+        }),
+        aliases: &[],
+    },
+    Key {
         ours: spelling("header.name", HEADER_NAME, |text| {
             SessionHeader::new(text).validate()?;
             let name = text.to_owned();

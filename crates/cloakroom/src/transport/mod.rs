@@ -27,14 +27,25 @@ pub(crate) struct Transports {
     /// This node's name, if tokens may carry one.
     node: Option<Box<str>>,
     affinity: bool,
+    by_scheme: bool,
 }
 
 impl Transports {
     pub(crate) fn new(list: Vec<Transport>, node: Option<Box<str>>, affinity: bool) -> Self {
+        let by_scheme = list.iter().any(|way| match way {
+            Transport::Cookie(cookie) => cookie.goes_by_scheme(),
+            Transport::Header(_) => false,
+        });
         Self {
             list,
             node,
             affinity,
+            by_scheme,
         }
+    }
+
+    /// Whether it matters if a request came by https.
+    pub(crate) const fn go_by_scheme(&self) -> bool {
+        self.by_scheme
     }
 }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use cloakroom::{CookieSecure, HeaderSend, MaxAge, SameSite, SessionCookie, SessionHeader};
+use cloakroom::{
+    ClientScheme, CookieSecure, HeaderSend, MaxAge, SameSite, SessionCookie, SessionHeader,
+};
 use cloakroom_conformance::Op;
 use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
 
@@ -22,6 +24,7 @@ scenarios! {
     a_handler_that_sets_a_cookie_of_our_name_is_overruled_and_others_stay,
     cookie_and_header_have_their_order_and_a_mismatch_is_counted,
     a_destroy_takes_the_token_back_by_every_way,
+    behind_a_proxy_the_scheme_is_what_the_server_or_a_trusted_header_says,
     a_plain_http_request_gets_a_cookie_without_secure_only_by_scheme,
     a_node_s_name_travels_with_the_token_if_that_is_wanted,
     a_late_request_around_a_login_never_overwrites_the_new_cookie,
@@ -333,6 +336,35 @@ async fn a_plain_http_request_gets_a_cookie_without_secure_only_by_scheme(home: 
             "{uri}"
         );
     }
+}
+
+async fn behind_a_proxy_the_scheme_is_what_the_server_or_a_trusted_header_says(home: &Home) {
+    let app = |trust| {
+        App::with(home, move |builder| {
+            let cookie = SessionCookie::new("id").secure(CookieSecure::ByScheme);
+            builder.cookie(cookie).trust_forwarded_proto(trust)
+        })
+    };
+    let secure = async |trust, told: Option<ClientScheme>, header: Option<&str>| {
+        let mut request = Client::default().request(|s| async move { s.insert("n", 1) });
+        *request.uri_mut() = "/".parse().unwrap();
+        if let Some(scheme) = told {
+            request.extensions_mut().insert(scheme);
+        }
+        if let Some(scheme) = header {
+            let scheme = scheme.parse().unwrap();
+            request.headers_mut().insert("x-forwarded-proto", scheme);
+        }
+        let reply = app(trust).send(request).await;
+        reply.cookie_named("id").unwrap().contains("; Secure")
+    };
+    let (http, https) = (Some(ClientScheme::Http), Some(ClientScheme::Https));
+    assert!(!secure(false, None, None).await);
+    assert!(!secure(false, None, Some("https")).await, "not trusted");
+    assert!(secure(true, None, Some("https")).await);
+    assert!(!secure(true, None, Some("http")).await);
+    assert!(secure(false, https, None).await);
+    assert!(!secure(true, http, Some("https")).await);
 }
 
 async fn a_node_s_name_travels_with_the_token_if_that_is_wanted(home: &Home) {

@@ -8,7 +8,11 @@ pub enum CookieSecure {
     #[default]
     Always,
     /// When the request came by https. Weaker: a session that began over plain http has been seen
-    /// by everybody on the way.
+    /// by everybody on the way. Jetty's `secureRequestOnly`.
+    ///
+    /// Over HTTP/1.1 a request does not say how it came: it counts as http unless its extensions
+    /// hold [`ClientScheme::Https`](crate::ClientScheme), or a proxy says so that is
+    /// [trusted](crate::SessionLayerBuilder::trust_forwarded_proto).
     ByScheme,
     /// Never: everybody on the way can read the token. For development without https.
     InsecureNever,

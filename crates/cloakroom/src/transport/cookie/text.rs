@@ -44,6 +44,11 @@ impl RenderedCookie {
         &self.name
     }
 
+    /// Whether it is another one for a request that came by https.
+    pub(crate) fn goes_by_scheme(&self) -> bool {
+        self.plain != self.https
+    }
+
     /// How long the browser shall keep the cookie, as it was set.
     pub(crate) const fn max_age(&self) -> MaxAge {
         self.max_age
