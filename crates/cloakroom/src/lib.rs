@@ -88,7 +88,7 @@ pub use crate::scheme::ClientScheme;
 pub use crate::service::SessionService;
 pub use crate::session::Session;
 pub use crate::settings::{Settings, SettingsError};
-pub use crate::stats::{L1Stats, PresentedStats, StatsReport};
+pub use crate::stats::{L1Stats, PresentedStats, SessionTimeStats, StatsReport};
 pub use crate::text::{parse_duration, parse_size};
 pub use crate::timeout::{InvalidMinutes, Timeout};
 pub use crate::transport::{

@@ -246,8 +246,7 @@ impl SessionManager {
         inner.l1.run_pending();
         StatsReport::new(
             &inner.stats,
-            inner.l1.len(),
-            inner.l1.evictions(),
+            &inner.l1,
             inner.coherent.is_live(),
             inner.housekeeper.reports(),
         )
@@ -327,10 +326,12 @@ impl SessionManager {
             match self.inner.store.expire(Timestamp::MAX, due).await {
                 Ok(ended) if ended.is_empty() => return destroyed,
                 Ok(ended) => {
+                    let now = self.inner.now();
                     for (id, record) in ended {
                         destroyed += 1;
                         self.inner.forget(id);
                         self.inner.stats.ends.add();
+                        self.inner.stats.lasted.note(&record.head, now);
                         self.inner.events.tell(|| crate::Event::Ended {
                             id,
                             reason: EndReason::Shutdown,

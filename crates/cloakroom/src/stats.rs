@@ -1,12 +1,18 @@
 //! Figures of one manager, from its start on.
 
+mod lasted;
+
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use crate::Presented;
+use crate::cache::L1;
 use crate::housekeeper::Reports;
+
+use self::lasted::Lasted;
+pub use self::lasted::SessionTimeStats;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -49,6 +55,7 @@ pub(crate) struct Stats {
     pub(crate) store_errors: Counter,
     pub(crate) late_commits: Counter,
     pub(crate) late_commits_lost: Counter,
+    pub(crate) lasted: Lasted,
     presented: [Counter; 7],
 }
 
@@ -64,8 +71,13 @@ impl Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct L1Stats {
-    /// Sessions in memory.
+    /// Sessions that L1 keeps in memory now. Jetty's `sessionsCurrent`; as there, sessions that only
+    /// the store holds are not among them.
     pub entries: u64,
+    /// The most sessions that were in memory at one time since the start. Those are among them that
+    /// L1 had let go of and a request still held, or that waited for its next clean-up, so that this
+    /// may exceed the bound of L1 for a moment. Jetty's `sessionsMax`.
+    pub entries_max: u64,
     /// Uses served from memory, those confirmed by a peek included.
     pub hits: u64,
     /// Uses that needed a load.
@@ -104,18 +116,20 @@ pub struct StatsReport {
     pub loads: u64,
     /// Stamps read from the store.
     pub peeks: u64,
-    /// Sessions created.
+    /// Sessions created. Jetty's `sessionsTotal`.
     pub creates: u64,
     /// Records replaced.
     pub saves: u64,
     /// Deadlines moved without a write.
     pub touches: u64,
-    /// Sessions ended on purpose.
+    /// Sessions that this node has ended on purpose.
     pub ends: u64,
     /// Sessions whose time-out this node has reported.
     pub expired: u64,
     /// Rows forgotten by this node.
     pub purged: u64,
+    /// How long sessions lasted.
+    pub session_time: SessionTimeStats,
     /// Saves that met another state and were replayed.
     pub conflicts: u64,
     /// Commits that found their session gone or ended.
@@ -147,13 +161,7 @@ pub struct StatsReport {
 }
 
 impl StatsReport {
-    pub(crate) fn new(
-        stats: &Stats,
-        entries: u64,
-        evictions: u64,
-        feed_live: bool,
-        housekeeper: Reports,
-    ) -> Self {
+    pub(crate) fn new(stats: &Stats, l1: &L1, feed_live: bool, housekeeper: Reports) -> Self {
         let [
             none,
             malformed,
@@ -165,7 +173,8 @@ impl StatsReport {
         ] = stats.presented.each_ref().map(Counter::get);
         Self {
             l1: L1Stats {
-                entries,
+                entries: l1.len(),
+                entries_max: l1.most(),
                 hits: stats.hits.get(),
                 misses: stats.misses.get(),
             },
@@ -177,6 +186,7 @@ impl StatsReport {
             ends: stats.ends.get(),
             expired: stats.expired.get(),
             purged: stats.purged.get(),
+            session_time: stats.lasted.report(),
             conflicts: stats.conflicts.get(),
             gone: stats.gone.get(),
             superseded: stats.superseded.get(),
@@ -187,7 +197,7 @@ impl StatsReport {
             store_errors: stats.store_errors.get(),
             late_commits: stats.late_commits.get(),
             late_commits_lost: stats.late_commits_lost.get(),
-            evictions,
+            evictions: l1.evictions(),
             feed_live,
             presented: PresentedStats {
                 none,
@@ -203,10 +213,17 @@ impl StatsReport {
     }
 
     /// Name and value of every figure, as metrics call them.
-    pub(crate) fn figures(&self) -> [(&'static str, bool, u64); 30] {
+    pub(crate) fn figures(&self) -> [(&'static str, bool, u64); 36] {
         let p = &self.presented;
+        let time = &self.session_time;
         [
             ("cloakroom_l1_entries", false, self.l1.entries),
+            ("cloakroom_l1_entries_max", false, self.l1.entries_max),
+            ("cloakroom_session_time_ms_mean", false, time.mean_ms),
+            ("cloakroom_session_time_ms_max", false, time.max_ms),
+            ("cloakroom_session_time_ms_std_dev", false, time.std_dev_ms),
+            ("cloakroom_session_time_ms_total", true, time.total_ms),
+            ("cloakroom_session_times_total", true, time.count),
             ("cloakroom_feed_live", false, u64::from(self.feed_live)),
             ("cloakroom_l1_hits_total", true, self.l1.hits),
             ("cloakroom_l1_misses_total", true, self.l1.misses),

@@ -23,7 +23,10 @@ pub(crate) struct Table {
     entries: DashMap<SessionId, Weak<Resident>, RandomState>,
     /// With L1 off: the copies that requests have for themselves, several of a session perhaps.
     private: Mutex<Private>,
+    made: AtomicU64,
     evictions: AtomicU64,
+    /// The most residents that there were at one time.
+    most: AtomicU64,
     events: Arc<Events>,
     /// Evicted and not told yet: a resident may be dropped under a lock, where no listener may run.
     untold: Mutex<Vec<SessionId>>,
@@ -44,6 +47,15 @@ impl Table {
             private.sweep_at = private.copies.len() * 2 + 64;
         }
         private.copies.push(Arc::downgrade(resident));
+    }
+
+    fn count(&self) {
+        let made = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let there = made.saturating_sub(self.evictions.load(Ordering::Relaxed));
+        // A read is enough as a rule: the maximum moves rarely.
+        if there > self.most.load(Ordering::Relaxed) {
+            self.most.fetch_max(there, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn forget(&self, id: SessionId) {
@@ -98,7 +110,9 @@ impl L1 {
             table: Arc::new(Table {
                 entries: DashMap::default(),
                 private: Mutex::default(),
+                made: AtomicU64::new(0),
                 evictions: AtomicU64::new(0),
+                most: AtomicU64::new(0),
                 events,
                 untold: Mutex::default(),
             }),
@@ -176,6 +190,7 @@ impl L1 {
     }
 
     fn make(&self, id: SessionId, view: View, secret: &Secret) -> Arc<Resident> {
+        self.table.count();
         let table = Some(Arc::clone(&self.table));
         Arc::new(Resident::new(id, view, Some(secret.clone()), table))
     }
@@ -242,6 +257,11 @@ impl L1 {
 
     pub(crate) fn len(&self) -> u64 {
         self.moka.as_ref().map_or(0, Moka::entry_count)
+    }
+
+    /// The most sessions that were in memory at one time.
+    pub(crate) fn most(&self) -> u64 {
+        self.table.most.load(Ordering::Relaxed)
     }
 
     pub(crate) fn evictions(&self) -> u64 {

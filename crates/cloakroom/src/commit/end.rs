@@ -102,7 +102,7 @@ pub(crate) async fn end(
     let head = ended_head(snapshot.head.clone(), reason, now);
     let tombstone = tombstone(inner, snapshot.stamp, head, now);
     let known = || snapshot.record(tombstone_times(inner, now));
-    perform(inner, id, tombstone, reason, known).await
+    perform(inner, id, tombstone, reason, now, known).await
 }
 
 /// As [`end`], for a record that was read from the store and that this release need not be able to
@@ -120,7 +120,7 @@ pub(crate) async fn end_record(
         |head| ended_head(head, reason, now),
     );
     let tombstone = tombstone(inner, record.stamp, head, now);
-    perform(inner, id, tombstone, reason, || record.clone()).await
+    perform(inner, id, tombstone, reason, now, || record.clone()).await
 }
 
 /// `known` is the session as it was last seen, should the store's answer be lost.
@@ -129,6 +129,7 @@ async fn perform(
     id: SessionId,
     tombstone: Option<Record>,
     reason: EndReason,
+    now: Timestamp,
     known: impl FnOnce() -> Record,
 ) -> Result<Option<Record>, Error> {
     let ended = match inner.store.end(id, tombstone.as_ref()).await {
@@ -160,6 +161,7 @@ async fn perform(
     if let Some(record) = &ended {
         inner.stats.ends.add();
         tracing::debug!(%id, %reason, "session ended");
+        inner.stats.lasted.note(&record.head, now);
         inner.events.tell(|| Event::Ended {
             id,
             reason,

@@ -85,12 +85,14 @@ pub(crate) async fn expire_ids(
 /// Tells what the store has expired for this node.
 pub(crate) fn expired(inner: &Inner, ended: Vec<(SessionId, Record)>) -> Vec<SessionId> {
     let tell = |(id, record): (SessionId, Record)| {
+        let at = record.times.deadline.unwrap_or(record.times.used_at);
         inner.stats.expired.add();
+        inner.stats.lasted.note(&record.head, at);
         inner.forget(id);
         tracing::debug!(%id, "session expired");
         inner.events.tell(|| Event::Expired {
             id,
-            at: record.times.deadline.unwrap_or(record.times.used_at),
+            at,
             owner: record.owner.clone(),
             attributes: attributes_of(&record.body),
         });

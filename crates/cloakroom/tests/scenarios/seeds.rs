@@ -38,6 +38,8 @@ scenarios! {
     expiration_is_checked_for_candidates_and_ends_those_that_are_due: minutes_ago(75),
     wrong_settings_are_refused_by_name_when_the_layer_is_built,
     a_session_tells_when_it_was_made_used_and_ends,
+    statistics_tell_the_most_sessions_in_memory_and_how_long_sessions_lasted:
+        only_memory("the figures of one manager, whatever its store"),
     a_refused_new_session_leaves_the_old_one_of_a_login_alive,
 }
 
@@ -606,6 +608,47 @@ async fn a_session_tells_when_it_was_made_used_and_ends(home: &Home) {
     assert_eq!(times, (Some(start), Some(used), Some(used + 61 * MIN)));
     assert_eq!(before, Timeout::After(60 * MIN));
     assert_eq!(after, Timeout::After(10 * MIN));
+}
+
+/// T25: statistics.
+async fn statistics_tell_the_most_sessions_in_memory_and_how_long_sessions_lasted(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = quiet(home.store(), &clock)
+        .touch_interval(MS)
+        .build()
+        .unwrap();
+    let manager = layer.manager();
+    let clients = [Client::new(), Client::new(), Client::new()];
+    for client in &clients {
+        client.visit(&layer, count).await.ok();
+    }
+    let ids = clients.each_ref().map(Client::id);
+    let l1 = manager.stats().l1;
+    assert_eq!((l1.entries, l1.entries_max), (3, 3));
+    let logout = |session: Session| async move { session.destroy() };
+    clock.advance(10 * MIN);
+    clients[0].visit(&layer, logout).await.ok().unwrap();
+    clock.advance(10 * MIN);
+    clients[1].visit(&layer, logout).await.ok().unwrap();
+    let again = manager.destroy(ids[1]).await.unwrap();
+    assert!(!again, "it has ended before");
+    // A time-out is an end at the deadline, whenever it is found.
+    clock.advance(600 * MIN);
+    manager.check_expiration(&[ids[2]]).await.unwrap();
+    let stats = manager.stats();
+    assert_eq!(
+        (stats.l1.entries, stats.l1.entries_max, stats.creates),
+        (0, 3, 3)
+    );
+    assert_eq!((stats.ends, stats.expired), (2, 1));
+    let time = stats.session_time;
+    assert_eq!((time.count, time.max_ms), (3, 3_600_001));
+    assert_eq!((time.total_ms, time.mean_ms), (5_400_001, 1_800_000));
+    // Of 10, 20 and 60 minutes.
+    assert_eq!(time.std_dev_ms, 1_587_451);
+    let text = stats.prometheus();
+    assert!(text.contains("# TYPE cloakroom_l1_entries_max gauge\ncloakroom_l1_entries_max 3\n"));
+    assert!(text.contains("cloakroom_session_times_total 3\n"));
 }
 
 async fn a_refused_new_session_leaves_the_old_one_of_a_login_alive(home: &Home) {
