@@ -74,8 +74,10 @@ rejected! {
     an_end_that_asks_for_the_stamp: broken::PoliteEnd =>
         "end_asks_for_no_stamp";
     an_end_whose_last_caller_wins: broken::LastEndWins =>
-        "the_first_ending_wins",
-        "a_second_ending_does_not_remove_the_tombstone";
+        "the_first_ending_wins";
+    an_end_that_forgets_no_tombstone: broken::NothingForgotten =>
+        "an_ending_without_a_tombstone_forgets_an_earlier_one",
+        "an_ending_without_a_tombstone_forgets_a_timeout";
     an_end_that_returns_nothing: broken::SilentEnd =>
         "end_returns_what_it_ended";
     an_expire_that_tells_twice: broken::ExpireTwice =>

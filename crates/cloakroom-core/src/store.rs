@@ -38,7 +38,7 @@ pub struct Page {
 /// 2. `save` is atomic: it replaces exactly the stamp `expected`, or changes nothing.
 /// 3. `touch` applies only if the stamp is `expected` and the row is live; it moves times forward
 ///    only, changes no stamp and sends no notice.
-/// 4. `end` is unconditional; the first ending wins.
+/// 4. `end` is unconditional; the first ending wins; without a tombstone nothing is left.
 /// 5. A write whose reply is lost is not repeated by the store: the caller settles it by its stamp.
 /// 6. Freshness is equality of stamps, never order.
 /// 7. Every method but `expire`, `purge` and `owned_by` costs one round trip; a refused `save` or
@@ -92,9 +92,10 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Ends a session whatever its stamp: replaces the live row by the tombstone, or removes it if
     /// there is none to keep (rule 4).
     ///
-    /// Returns the live record that it ended; `None` if there was no row or it had ended before,
-    /// which is then left as it is. The tombstone has state [`Ended`](crate::State::Ended), no
-    /// owner and no body.
+    /// Returns the live record that it ended; `None` if there was no row or it had ended before. An
+    /// earlier tombstone is left as it is, but for a call without one, which removes it: so it is
+    /// forgotten before its time where there are too many. The tombstone has state
+    /// [`Ended`](crate::State::Ended), no owner and no body.
     fn end(
         &self,
         id: SessionId,

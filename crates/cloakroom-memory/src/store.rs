@@ -190,6 +190,10 @@ impl SessionStore for MemoryStore {
             return Ok(None);
         };
         if !entry.get().is_live() {
+            if tombstone.is_none() {
+                store.clear(id, entry.get_mut());
+                entry.remove();
+            }
             return Ok(None);
         }
         let record = entry.get().record();

@@ -1,7 +1,7 @@
 //! `end` is unconditional: it replaces the row by the tombstone, or removes it. The first ending
-//! wins.
+//! wins, and one without a tombstone leaves nothing.
 
-use cloakroom_core::{Due, SessionStore, State};
+use cloakroom_core::{Due, SaveOutcome, SessionStore, State};
 
 use crate::case::{Case, case};
 use crate::sample::{
@@ -16,7 +16,8 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
         case!(end_asks_for_no_stamp),
         case!(end_ends_a_row_past_its_deadline),
         case!(the_first_ending_wins),
-        case!(a_second_ending_does_not_remove_the_tombstone),
+        case!(an_ending_without_a_tombstone_forgets_an_earlier_one),
+        case!(an_ending_without_a_tombstone_forgets_a_timeout),
         case!(a_logout_does_not_overwrite_a_timeout),
         case!(a_tombstone_without_expiry_is_kept_as_it_is),
     ]
@@ -91,14 +92,27 @@ async fn the_first_ending_wins<S: SessionStore>(store: &S) {
     assert_eq!(load(store, id).await, Some(first));
 }
 
-/// Neither does an ending without retention take the memory of the first away.
-async fn a_second_ending_does_not_remove_the_tombstone<S: SessionStore>(store: &S) {
-    let record = live();
+/// Where there are too many tombstones one is forgotten before its time. It had ended before, so
+/// nothing is returned; and forgotten is not alive.
+async fn an_ending_without_a_tombstone_forgets_an_earlier_one<S: SessionStore>(store: &S) {
+    let record = owned(&owner("ada"));
     let id = put(store, &record).await;
     let tombstone = tombstone(&record);
     end(store, id, Some(&tombstone)).await;
     assert_eq!(end(store, id, None).await, None);
-    assert_eq!(load(store, id).await, Some(tombstone));
+    assert_eq!(load(store, id).await, None);
+    assert_eq!(end(store, id, None).await, None, "there is no row any more");
+    let revived = store.save(id, &successor(&record), record.stamp).await;
+    assert_eq!(revived.expect("save answers"), SaveOutcome::Gone);
+}
+
+/// The same for what `expire` has left.
+async fn an_ending_without_a_tombstone_forgets_a_timeout<S: SessionStore>(store: &S) {
+    let id = put(store, &due_at(caller_now())).await;
+    let ended = store.expire(caller_now(), Due::Ids(&[id])).await;
+    assert_eq!(ended.expect("expire answers").len(), 1);
+    assert_eq!(end(store, id, None).await, None);
+    assert_eq!(load(store, id).await, None);
 }
 
 /// The first ending wins when it was `expire`, too.

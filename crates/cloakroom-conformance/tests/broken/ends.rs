@@ -1,4 +1,4 @@
-use cloakroom_core::{Record, SessionId, SessionStore, Timestamp};
+use cloakroom_core::{Record, SessionId, SessionStore, State};
 use cloakroom_memory::MemoryStore;
 
 use super::{Answer, Sabotage, force};
@@ -31,13 +31,31 @@ impl Sabotage for LastEndWins {
         tombstone: Option<&Record>,
     ) -> Answer<Option<Record>> {
         let ended = store.end(id, tombstone).await?;
-        if ended.is_none() && store.load(id).await?.is_some() {
-            match tombstone {
-                Some(tombstone) => force(store, id, tombstone).await,
-                None => drop(store.purge(Timestamp::MAX, usize::MAX).await?),
-            }
+        if let Some(tombstone) = tombstone
+            && ended.is_none()
+            && store.load(id).await?.is_some()
+        {
+            force(store, id, tombstone).await;
         }
         Ok(ended)
+    }
+}
+
+/// Keeps every tombstone until its time has come.
+pub(crate) struct NothingForgotten;
+
+impl Sabotage for NothingForgotten {
+    async fn end(
+        &self,
+        store: &MemoryStore,
+        id: SessionId,
+        tombstone: Option<&Record>,
+    ) -> Answer<Option<Record>> {
+        let peek = store.peek(id).await?;
+        if peek.is_some_and(|peek| peek.state == State::Ended) {
+            return Ok(None);
+        }
+        store.end(id, tombstone).await
     }
 }
 

@@ -1,6 +1,12 @@
 -- KEYS row. ARGV id, tombstone or '', expires_at in ms or '', channel, notice.
 local old = redis.call('GET', KEYS[1])
-if not old or old == '' or string.sub(old, 1, 4) == 'CR\1E' then
+if not old or old == '' then
+  return {'G', ARGV[1]}
+end
+if string.sub(old, 1, 4) == 'CR\1E' then
+  if ARGV[2] == '' then
+    redis.call('DEL', KEYS[1])
+  end
   return {'G', ARGV[1]}
 end
 -- A row that cannot be read is left for somebody who can.

@@ -76,12 +76,12 @@ impl Sql {
         }
     }
 
-    /// Reads the live row under a lock and replaces it by the tombstone, or removes it.
+    /// Reads the live row under a lock and replaces it by the tombstone; or removes the row, live or
+    /// ended.
     pub(super) fn end(&self, id: SessionId, tombstone: Option<&Record>) -> SqlStr {
         let (t, id) = (&self.table, hex(id.as_bytes()));
         let change = tombstone.map_or_else(
-            // A `DELETE` takes no index by name; no index serves this expression.
-            || format!("DELETE FROM {t} WHERE id = {id} AND state + 0 = 0"),
+            || format!("DELETE FROM {t} WHERE id = {id}"),
             |record| {
                 format!(
                     "UPDATE {t} {BY_ID} SET {} WHERE id = {id} AND state = 0",

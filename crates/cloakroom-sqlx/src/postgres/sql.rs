@@ -70,8 +70,10 @@ impl Sql {
                  new AS (UPDATE {t} SET {SET} WHERE id = ANY (ARRAY (SELECT id FROM old))) \
                  SELECT {RECORD}, {ended} FROM old"
             )),
+            // A tombstone that is forgotten is no ending.
             remove: statement(format!(
-                "DELETE FROM {t} WHERE id = $1 AND state = 0 RETURNING {RECORD}, {ended}"
+                "DELETE FROM {t} WHERE id = $1 \
+                 RETURNING {RECORD}, CASE state WHEN 0 THEN {ended} END"
             )),
             expire_due: statement(expire(
                 &t,

@@ -61,9 +61,7 @@ impl Sql {
                  expires_at = max(expires_at, ?6) \
                  WHERE id = ?1 AND state = 0 AND version = ?2 AND nonce = ?3"
             )),
-            remove: statement(format!(
-                "DELETE FROM {t} WHERE id = ?1 AND state = 0 RETURNING {RECORD}"
-            )),
+            remove: statement(format!("DELETE FROM {t} WHERE id = ?1 RETURNING {RECORD}")),
             load_live: statement(format!(
                 "SELECT {RECORD} FROM {t} WHERE id = ?1 AND state = 0"
             )),

@@ -155,8 +155,8 @@ impl Operation<SqliteConnection> for End<'_> {
                 .fetch_all(&mut *connection)
                 .await?
         };
-        rows.first()
-            .map(|row| row::record::<_, String>(row, 0))
-            .transpose()
+        let ended = rows.first().map(|row| row::record::<_, String>(row, 0));
+        // A tombstone that was removed had ended before.
+        Ok(ended.transpose()?.filter(|row| row.state == State::Live))
     }
 }
