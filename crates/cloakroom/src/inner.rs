@@ -16,6 +16,7 @@ use crate::housekeeper::Housekeeper;
 use crate::record::Head;
 use crate::stats::Stats;
 use crate::tasks::Tasks;
+use crate::tombstones::Tombstones;
 use crate::transport::Transports;
 
 /// A refusal of the `on_create` hook.
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) on_create: Option<OnCreate>,
     pub(crate) housekeeper: Housekeeper,
     pub(crate) shortest_idle: ShortestIdle,
+    pub(crate) tombstones: Tombstones,
     /// Several layers share this manager's sessions under scopes of their own.
     pub(crate) scoped: AtomicBool,
     pub(crate) shadowed: AtomicBool,

@@ -60,6 +60,7 @@ mod stats;
 mod tasks;
 pub mod text;
 mod timeout;
+mod tombstones;
 mod transport;
 
 pub use cloakroom_core::{

@@ -332,6 +332,7 @@ impl SessionManager {
                         self.inner.forget(id);
                         self.inner.stats.ends.add();
                         self.inner.stats.lasted.note(&record.head, now);
+                        self.inner.tombstones.note(id, record.times.expires_at);
                         self.inner.events.tell(|| crate::Event::Ended {
                             id,
                             reason: EndReason::Shutdown,
@@ -339,6 +340,7 @@ impl SessionManager {
                             attributes: crate::events::attributes_of(&record.body),
                         });
                     }
+                    crate::tombstones::forget_surplus(&self.inner, now).await;
                 }
                 Err(error) => {
                     self.inner.store_failed("expire", &error);

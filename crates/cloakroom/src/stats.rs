@@ -55,6 +55,7 @@ pub(crate) struct Stats {
     pub(crate) store_errors: Counter,
     pub(crate) late_commits: Counter,
     pub(crate) late_commits_lost: Counter,
+    pub(crate) forgotten: Counter,
     pub(crate) lasted: Lasted,
     presented: [Counter; 7],
 }
@@ -128,6 +129,9 @@ pub struct StatsReport {
     pub expired: u64,
     /// Rows forgotten by this node.
     pub purged: u64,
+    /// Ended sessions forgotten before their retention was over, because there were more than
+    /// `max_tombstones`.
+    pub forgotten: u64,
     /// How long sessions lasted.
     pub session_time: SessionTimeStats,
     /// Saves that met another state and were replayed.
@@ -186,6 +190,7 @@ impl StatsReport {
             ends: stats.ends.get(),
             expired: stats.expired.get(),
             purged: stats.purged.get(),
+            forgotten: stats.forgotten.get(),
             session_time: stats.lasted.report(),
             conflicts: stats.conflicts.get(),
             gone: stats.gone.get(),
@@ -213,7 +218,7 @@ impl StatsReport {
     }
 
     /// Name and value of every figure, as metrics call them.
-    pub(crate) fn figures(&self) -> [(&'static str, bool, u64); 36] {
+    pub(crate) fn figures(&self) -> [(&'static str, bool, u64); 37] {
         let p = &self.presented;
         let time = &self.session_time;
         [
@@ -224,6 +229,7 @@ impl StatsReport {
             ("cloakroom_session_time_ms_std_dev", false, time.std_dev_ms),
             ("cloakroom_session_time_ms_total", true, time.total_ms),
             ("cloakroom_session_times_total", true, time.count),
+            ("cloakroom_forgotten_total", true, self.forgotten),
             ("cloakroom_feed_live", false, u64::from(self.feed_live)),
             ("cloakroom_l1_hits_total", true, self.l1.hits),
             ("cloakroom_l1_misses_total", true, self.l1.misses),

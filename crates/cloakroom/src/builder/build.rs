@@ -10,6 +10,7 @@ use crate::events::Events;
 use crate::housekeeper::Housekeeper;
 use crate::inner::{Inner, ShortestIdle};
 use crate::tasks::Tasks;
+use crate::tombstones::Tombstones;
 use crate::transport::{Transport, Transports};
 use crate::{SessionCookie, SessionLayer};
 
@@ -36,10 +37,13 @@ impl SessionLayerBuilder {
         let feed = wants_feed(coherence, capabilities)
             .then(|| store.changes())
             .flatten();
-        let config = Config {
+        let mut config = Config {
             outcome_header,
             ..self.config
         };
+        if config.max_tombstones == 0 {
+            config.times.retention = std::time::Duration::ZERO;
+        }
         let inner = Arc::new(Inner {
             coherent: Coherent::new(coherence, capabilities.reach, feed.as_ref()),
             l1: L1::new(&config.cache, Arc::clone(&events)),
@@ -52,6 +56,7 @@ impl SessionLayerBuilder {
             on_create: self.on_create,
             housekeeper: Housekeeper::new(self.poll, self.purge, feed),
             shortest_idle: ShortestIdle::new(),
+            tombstones: Tombstones::new(config.max_tombstones),
             scoped: AtomicBool::new(false),
             shadowed: AtomicBool::new(false),
             transports: Transports::new(list, config.node.clone(), config.affinity),

@@ -116,6 +116,28 @@ impl SessionLayerBuilder {
         self
     }
 
+    /// The most ended sessions that are remembered at one time, within their retention: beyond that
+    /// the oldest are forgotten early, and are then unknown. Default: 100,000; zero keeps
+    /// nothing, as a [`retention`](Self::retention) of zero does.
+    ///
+    /// So nobody can fill the store by signing in and out. Counted are the sessions that this manager
+    /// has ended, or whose time-out it has reported, since its start: each node has its own share.
+    /// While there are too many, each ending costs one call to the store more. A store that lets rows
+    /// go by itself ([`Expiry::Native`](crate::Expiry::Native)) also keeps sessions that timed out
+    /// and that nobody came back to; those are bounded by the retention alone.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, SessionLayer};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new()).max_tombstones(1_000).build().unwrap();
+    /// assert_eq!(layer.manager().stats().forgotten, 0);
+    /// ```
+    #[must_use]
+    pub fn max_tombstones(mut self, max: usize) -> Self {
+        self.config.max_tombstones = max;
+        self
+    }
+
     /// How long a replaced secret is told apart from an unknown one. Default: 60 s.
     #[must_use]
     pub fn superseded_window(mut self, window: Duration) -> Self {

@@ -10,6 +10,7 @@ use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
 use crate::record::{EndReason, Head, Snapshot};
 use crate::session::Stored;
+use crate::tombstones::forget_surplus;
 use crate::{Error, ErrorKind};
 
 /// Performs a handle's `destroy`.
@@ -168,6 +169,10 @@ async fn perform(
             owner: record.owner.clone(),
             attributes: attributes_of(&record.body),
         });
+        if let Some(tombstone) = &tombstone {
+            inner.tombstones.note(id, tombstone.times.expires_at);
+            forget_surplus(inner, now).await;
+        }
     }
     Ok(ended)
 }

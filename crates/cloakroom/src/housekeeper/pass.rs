@@ -85,7 +85,7 @@ async fn expire_due(inner: &Arc<Inner>, report: &mut Report) -> Result<(), crate
                 inner.store_failed("expire", &error);
                 crate::Error::from(error)
             })?;
-        let count = expired(inner, ended).len();
+        let count = expired(inner, ended, now).await.len();
         report.expired += count as u64;
         if count < BATCH || out_of_time(inner, report) {
             return Ok(());

@@ -9,6 +9,7 @@ use crate::config::OnUnreadable;
 use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
 use crate::record::Unreadable;
+use crate::tombstones::forget_surplus;
 use crate::{Error, ErrorKind, Origin, Presented};
 
 /// How a session ended, as far as its holder is still told.
@@ -69,12 +70,12 @@ pub(super) async fn expire(
 
 /// Ends those of the sessions that are due and tells it; returns which those were.
 pub(crate) async fn expire_ids(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     ids: &[SessionId],
     now: Timestamp,
 ) -> Result<Vec<SessionId>, Error> {
     match inner.store.expire(now, Due::Ids(ids)).await {
-        Ok(ended) => Ok(expired(inner, ended)),
+        Ok(ended) => Ok(expired(inner, ended, now).await),
         Err(error) => {
             inner.store_failed("expire", &error);
             Err(error.into())
@@ -82,12 +83,18 @@ pub(crate) async fn expire_ids(
     }
 }
 
-/// Tells what the store has expired for this node.
-pub(crate) fn expired(inner: &Inner, ended: Vec<(SessionId, Record)>) -> Vec<SessionId> {
+/// Tells what the store has expired for this node, all of it before the first await: nobody else
+/// is told.
+pub(crate) async fn expired(
+    inner: &Arc<Inner>,
+    ended: Vec<(SessionId, Record)>,
+    now: Timestamp,
+) -> Vec<SessionId> {
     let tell = |(id, record): (SessionId, Record)| {
         let at = record.times.deadline.unwrap_or(record.times.used_at);
         inner.stats.expired.add();
         inner.stats.lasted.note(&record.head, at);
+        inner.tombstones.note(id, record.times.expires_at);
         inner.forget(id);
         tracing::debug!(%id, "session expired");
         inner.events.tell(|| Event::Expired {
@@ -98,7 +105,11 @@ pub(crate) fn expired(inner: &Inner, ended: Vec<(SessionId, Record)>) -> Vec<Ses
         });
         id
     };
-    ended.into_iter().map(tell).collect()
+    let ids: Vec<SessionId> = ended.into_iter().map(tell).collect();
+    if !ids.is_empty() {
+        forget_surplus(inner, now).await;
+    }
+    ids
 }
 
 pub(super) async fn unreadable_row(

@@ -48,6 +48,7 @@ const ACCEPTED: &[(&str, &str, &str, &str)] = &[
     ("touch_interval", "0s", "touch_interval", "0s"),
     ("savePeriod", "60", "touch_interval", "1m"),
     ("retention", "0s", "retention", "0s"),
+    ("max_tombstones", "0", "max_tombstones", "0"),
     ("superseded_window", "30s", "superseded_window", "30s"),
     ("stale_if_error", "off", "stale_if_error", "off"),
     ("stale_if_error", "5m", "stale_if_error", "5m"),
@@ -251,6 +252,8 @@ fn what_is_out_of_its_range_is_refused() {
         ("savePeriod", "9223372036854775808"),
         ("store_timeout", "0s"),
         ("max_bytes", "0"),
+        ("max_tombstones", "1.5"),
+        ("max_tombstones", "-1"),
         ("cache.entries", "18446744073709551616"),
         ("cache.entries", "1.5"),
         ("cache.ttl", "36501d"),
@@ -333,6 +336,7 @@ fn what_is_set_reaches_the_builder_and_the_rest_stays() {
         ("on_unreadable", "fail"),
         ("workerName", "n1"),
         ("timed_out_status", "401"),
+        ("max_tombstones", "250"),
         ("trust_forwarded_proto", "true"),
         ("outcome_header", "x-outcome"),
     ]);
@@ -354,6 +358,7 @@ fn what_is_set_reaches_the_builder_and_the_rest_stays() {
     assert_eq!(config.on_unreadable, OnUnreadable::Fail);
     assert_eq!(config.node.as_deref(), Some("n1"));
     assert_eq!(config.timed_out_status, 401);
+    assert_eq!(config.max_tombstones, 250);
     assert!(config.trust_forwarded_proto);
     assert_eq!(builder.outcome_header.as_deref(), Some("x-outcome"));
     assert!(builder.ways.is_empty(), "nothing was said of the ways");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::key::{Key, Reading, reading, spelling};
 use super::read::{
     Read, duration, duration_above_zero, minutes, minutes_above_zero, minutes_timeout, seconds,
-    seconds_timeout, timeout, timeout_not_disabled, write_timeout,
+    seconds_timeout, timeout, timeout_not_disabled, whole, write_timeout,
 };
 use crate::text::format_duration;
 use crate::{Schedule, Timeout};
@@ -70,6 +70,20 @@ pub(super) const KEYS: &[Key] = &[
             "minutes, 0 or more; as many as the timeout keep nothing",
             cleanup,
         )],
+    },
+    Key {
+        ours: spelling(
+            "max_tombstones",
+            "a whole number; 0 keeps nothing",
+            |text| {
+                let max = whole(text)?;
+                let most = usize::try_from(max).unwrap_or(usize::MAX);
+                Ok(reading(max.to_string(), move |to| {
+                    to.builder.config.max_tombstones = most;
+                }))
+            },
+        ),
+        aliases: &[],
     },
     Key {
         ours: spelling("superseded_window", DURATION, |text| {
