@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use cloakroom::{
-    BuildError, Cache, MaxAge, SessionCookie, SessionHeader, SessionLayer, SessionLayerBuilder,
+    BuildError, Cache, MaxAge, Refusal, Session, SessionCookie, SessionHeader, SessionLayer,
+    SessionLayerBuilder,
 };
 
 use crate::journal::Journal;
-use crate::options::{Carrier, CookieAge, Options};
+use crate::options::{Carrier, CookieAge, OnCreate, Options};
 use crate::start::StartError;
 
 /// Applies every option to the builder of the opened store.
@@ -20,6 +21,7 @@ pub(crate) fn layer(
         .idle_timeout(options.idle)
         .absolute_timeout(options.absolute)
         .retention(options.retention)
+        .max_tombstones(options.max_tombstones)
         .superseded_window(options.superseded)
         .cache(cache(options))
         .poll(options.poll)
@@ -45,10 +47,26 @@ pub(crate) fn layer(
         builder = builder.node(node.clone());
     }
     let journal = Arc::clone(journal);
-    builder
+    hooked(builder, options.on_create)
+        .settings(&options.settings)
         .listener(move |event| journal.hear(event))
         .build()
         .map_err(|error| refused(&error))
+}
+
+/// The hook of `--on-create`.
+fn hooked(builder: SessionLayerBuilder, what: OnCreate) -> SessionLayerBuilder {
+    match what {
+        OnCreate::None => builder,
+        OnCreate::Fill => builder.on_create(async |session: Session| {
+            session
+                .insert("made_by", "on_create")
+                .map_err(|_| Refusal::default())
+        }),
+        OnCreate::Refuse(status) => {
+            builder.on_create(move |_| std::future::ready(Err(Refusal::status(status))))
+        }
+    }
 }
 
 /// The builder's settings by the names of their options.

@@ -105,7 +105,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
 
     let app = App::new(sessions.manager().clone(), journal, &options);
     let sockets = app.sockets.clone();
-    let router = routes::router(app).layer(sessions.clone());
+    let router = routes::router(app, &sessions).layer(sessions.clone());
 
     let mut stdout = std::io::stdout();
     drop(writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush()));

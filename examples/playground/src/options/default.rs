@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use cloakroom::{CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Timeout};
+use cloakroom::{CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Settings, Timeout};
 
-use super::{Carrier, CookieAge, Options};
+use super::{Carrier, CookieAge, OnCreate, Options};
 
 impl Default for Options {
     fn default() -> Self {
@@ -21,6 +21,7 @@ impl Default for Options {
             absolute: Timeout::After(Duration::from_hours(12)),
             touch: None,
             retention: Duration::from_hours(1),
+            max_tombstones: 100_000,
             cache_entries: 10_000,
             cache_idle: None,
             cache_ttl: None,
@@ -39,7 +40,9 @@ impl Default for Options {
             affinity: false,
             superseded: Duration::from_mins(1),
             max_bytes: 1 << 20,
+            on_create: OnCreate::None,
             drain: Duration::from_secs(10),
+            settings: Settings::default(),
         }
     }
 }

@@ -10,7 +10,9 @@ mod values;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cloakroom::{Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Timeout};
+use cloakroom::{
+    Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Settings, Timeout,
+};
 
 pub(crate) use self::help::help;
 pub(crate) use self::parse::{Invocation, OptionError, from_process};
@@ -33,6 +35,17 @@ pub(crate) enum CookieAge {
     For(Duration),
 }
 
+/// What a hook does with each new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnCreate {
+    /// There is none.
+    None,
+    /// It adds the attribute `made_by`.
+    Fill,
+    /// It refuses, with this status.
+    Refuse(http::StatusCode),
+}
+
 /// All options with their values. `None` leaves the choice to the layer.
 #[derive(Clone, Debug)]
 #[expect(
@@ -51,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) absolute: Timeout,
     pub(crate) touch: Option<Duration>,
     pub(crate) retention: Duration,
+    pub(crate) max_tombstones: usize,
     pub(crate) cache_entries: u64,
     pub(crate) cache_idle: Option<Duration>,
     pub(crate) cache_ttl: Option<Duration>,
@@ -69,5 +83,8 @@ pub(crate) struct Options {
     pub(crate) affinity: bool,
     pub(crate) superseded: Duration,
     pub(crate) max_bytes: usize,
+    pub(crate) on_create: OnCreate,
     pub(crate) drain: Duration,
+    /// Whatever else the builder takes.
+    pub(crate) settings: Settings,
 }

@@ -136,6 +136,13 @@ pub(super) const TABLE: &[Spec] = &[
         |o, v| put(&mut o.retention, values::duration(v)),
     ),
     Spec::value(
+        "max-tombstones",
+        "a number, 0 keeps nothing",
+        "100000",
+        "how many ended sessions are told apart at one time",
+        |o, v| put(&mut o.max_tombstones, values::count(v)),
+    ),
+    Spec::value(
         "cache-entries",
         "a number, 0 for no L1",
         "10000",
@@ -250,11 +257,25 @@ pub(super) const TABLE: &[Spec] = &[
         |o, v| put(&mut o.max_bytes, values::size(v)),
     ),
     Spec::value(
+        "on-create",
+        "none, fill, refuse, or refuse=STATUS of 400 to 599",
+        "none",
+        "what a hook does with each new session: add an attribute, or refuse",
+        |o, v| put(&mut o.on_create, values::on_create(v)),
+    ),
+    Spec::value(
         "drain",
         DURATION,
         "10s",
         "how long a shutdown waits for requests",
         |o, v| put(&mut o.drain, values::duration(v)),
+    ),
+    Spec::value(
+        "settings",
+        "NAME=VALUE, several parted by a semicolon; the names are those of Settings::set",
+        "none",
+        "any setting of the layer, under our name or a forerunner's; goes before the other options",
+        |o, v| put(&mut o.settings, values::settings(v)),
     ),
 ];
 

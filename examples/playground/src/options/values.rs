@@ -3,9 +3,12 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use cloakroom::{Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Schedule, Timeout};
+use cloakroom::{
+    Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, Refusal, Schedule, Settings, Timeout,
+};
+use http::StatusCode;
 
-use super::{Carrier, CookieAge};
+use super::{Carrier, CookieAge, OnCreate};
 
 /// Why a value cannot be taken; empty where the list of what is allowed says it all.
 pub(super) type Reason = String;
@@ -52,7 +55,7 @@ pub(super) fn flag(text: &str) -> Result<bool, Reason> {
     }
 }
 
-pub(super) fn count(text: &str) -> Result<u64, Reason> {
+pub(super) fn count<T: std::str::FromStr>(text: &str) -> Result<T, Reason> {
     text.parse().map_err(|_| Reason::new())
 }
 
@@ -142,6 +145,41 @@ pub(super) fn on_shutdown(text: &str) -> Result<OnShutdown, Reason> {
         "destroy" => Ok(OnShutdown::Destroy),
         _ => Err(Reason::new()),
     }
+}
+
+pub(super) fn on_create(text: &str) -> Result<OnCreate, Reason> {
+    let status = match text.split_once('=') {
+        None => match text {
+            "none" => return Ok(OnCreate::None),
+            "fill" => return Ok(OnCreate::Fill),
+            "refuse" => return Ok(OnCreate::Refuse(Refusal::default().code())),
+            _ => return Err(Reason::new()),
+        },
+        Some(("refuse", status)) => status.parse::<StatusCode>().map_err(|e| e.to_string())?,
+        Some(_) => return Err(Reason::new()),
+    };
+    if status.is_client_error() || status.is_server_error() {
+        Ok(OnCreate::Refuse(status))
+    } else {
+        Err("it is no status of an error".into())
+    }
+}
+
+/// `name=value;name=value`; a value may hold anything but a semicolon.
+pub(super) fn settings(text: &str) -> Result<Settings, Reason> {
+    let mut settings = Settings::default();
+    for pair in text.split(';').map(str::trim) {
+        if pair.is_empty() {
+            continue;
+        }
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| "a name and a value are parted by `=`".to_owned())?;
+        settings
+            .set(name.trim(), value)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(settings)
 }
 
 pub(super) fn on_unreadable(text: &str) -> Result<OnUnreadable, Reason> {

@@ -3,9 +3,11 @@
 
 mod data;
 mod forms;
+mod manage;
 mod operate;
 mod owner;
 mod people;
+mod scope;
 mod session;
 mod trial;
 mod ws;
@@ -13,18 +15,21 @@ mod ws;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, post, put};
+use cloakroom::SessionLayer;
 
 use crate::answer::ApiError;
 use crate::app::App;
 
-/// The whole application, without the session layer.
-pub(crate) fn router(app: App) -> Router {
+/// The whole application, without the session layer; `sessions` is for the part that has a scope of
+/// its own.
+pub(crate) fn router(app: App, sessions: &SessionLayer) -> Router {
     Router::new()
         .route("/healthz", get(operate::healthz))
         .merge(session_routes())
         .merge(data_routes())
         .merge(trial_routes())
         .merge(operator_routes())
+        .merge(scope::router(sessions))
         .merge(people::router())
         .merge(forms::router())
         .fallback(async || ApiError::NOT_FOUND)
@@ -37,6 +42,7 @@ pub(crate) fn router(app: App) -> Router {
 fn session_routes() -> Router<App> {
     Router::new()
         .route("/api/session", get(session::show).delete(session::destroy))
+        .route("/api/live", get(session::live))
         .route("/api/renew", post(session::renew))
         .route("/api/login", post(session::login))
         .route("/api/timeout", post(session::timeout))
@@ -75,5 +81,15 @@ fn operator_routes() -> Router<App> {
     Router::new()
         .route("/api/stats", get(operate::stats))
         .route("/metrics", get(operate::metrics))
-        .route("/api/housekeeper/{job}", post(operate::run_job))
+        .route(
+            "/api/housekeeper/{job}",
+            post(operate::run_job).put(manage::reschedule),
+        )
+        .route(
+            "/api/manage/{id}",
+            get(manage::find).delete(manage::destroy),
+        )
+        .route("/api/manage/expired", post(manage::expired))
+        .route("/api/manage/reset", post(manage::reset))
+        .route("/api/events", get(manage::events))
 }

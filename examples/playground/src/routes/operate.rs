@@ -36,10 +36,13 @@ pub(super) async fn run_job(
 }
 
 pub(super) async fn run(app: &App, job: &str) -> Result<impl Serialize + use<>, ApiError> {
-    let job = match job {
-        "poll" => Job::Poll,
-        "purge" => Job::Purge,
-        _ => return Err(ApiError::NOT_FOUND),
-    };
-    Ok(app.manager.run_now(job).await?)
+    Ok(app.manager.run_now(self::job(job)?).await?)
+}
+
+pub(super) fn job(name: &str) -> Result<Job, ApiError> {
+    match name {
+        "poll" => Ok(Job::Poll),
+        "purge" => Ok(Job::Purge),
+        _ => Err(ApiError::NOT_FOUND),
+    }
 }

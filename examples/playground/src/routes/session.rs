@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use cloakroom::{Error, Owner, Presented, Session, SessionId};
+use cloakroom::{Error, LiveSession, Owner, Presented, Session, SessionId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -62,6 +62,11 @@ pub(super) async fn show(Current(session): Current) -> Result<Json<Shown>, ApiEr
         is_stale: session.is_stale(),
         data: data(&session)?,
     }))
+}
+
+/// For a live session only: whose session has timed out is told so by the status.
+pub(super) async fn live(session: LiveSession) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "id": session.id() }))
 }
 
 pub(super) async fn destroy(Current(session): Current) -> Result<StatusCode, ApiError> {
