@@ -16,6 +16,9 @@ use crate::{EndReason, ErrorKind};
 const CAPACITY: usize = 1_024;
 
 /// Something that happened to a session on this node.
+///
+/// An attribute of a [scope](crate::SessionLayer::scope) is told as `scope/name`, so that it is not
+/// taken for one of the same name elsewhere in the session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -166,12 +169,7 @@ pub(crate) fn attributes_of(body: &[u8]) -> BTreeMap<String, String> {
         return BTreeMap::new();
     };
     body.iter()
-        .map(|a| {
-            (
-                a.name.to_owned(),
-                String::from_utf8_lossy(a.json).into_owned(),
-            )
-        })
+        .map(|a| (a.full_name(), String::from_utf8_lossy(a.json).into_owned()))
         .collect()
 }
 

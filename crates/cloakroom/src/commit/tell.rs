@@ -30,14 +30,14 @@ pub(super) fn saved(
     let (mut added, mut replaced, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for new in after.body.iter() {
         match before.body.get(new.scope, new.name) {
-            None => added.push(new.name.to_owned()),
-            Some(json) if json != new.json => replaced.push(new.name.to_owned()),
+            None => added.push(new.full_name()),
+            Some(json) if json != new.json => replaced.push(new.full_name()),
             Some(_) => {}
         }
     }
     for old in before.body.iter() {
         if after.body.get(old.scope, old.name).is_none() {
-            removed.push(old.name.to_owned());
+            removed.push(old.full_name());
         }
     }
     inner.events.tell(|| Event::Committed {
@@ -60,7 +60,7 @@ pub(super) fn created(inner: &Inner, id: SessionId, log: &ChangeLog, snapshot: &
     }
     inner.events.tell(|| Event::Committed {
         id,
-        added: snapshot.body.iter().map(|a| a.name.to_owned()).collect(),
+        added: snapshot.body.iter().map(|a| a.full_name()).collect(),
         replaced: Vec::new(),
         removed: Vec::new(),
         conflicts: 0,

@@ -22,6 +22,16 @@ pub(crate) struct Attribute<'a> {
     pub(crate) json: &'a [u8],
 }
 
+impl Attribute<'_> {
+    /// Its name among those of all scopes, as events tell it.
+    pub(crate) fn full_name(&self) -> String {
+        match self.scope {
+            "" => self.name.to_owned(),
+            scope => format!("{scope}/{}", self.name),
+        }
+    }
+}
+
 impl Attributes {
     pub(crate) fn empty() -> Self {
         Self(vec![VERSION])

@@ -29,6 +29,7 @@ scenarios! {
     a_manager_finds_a_session_by_its_id_and_ends_it_once,
     a_reset_empties_l1_and_ends_nothing,
     scopes_share_one_session_and_one_cookie_and_see_only_their_own_attributes,
+    events_tell_attributes_of_scopes_apart,
     two_layers_with_tags_are_two_independent_sessions,
     a_record_names_the_node_that_wrote_last_and_a_read_changes_nothing,
     listeners_and_streams_hear_what_happened_and_one_that_panics_hurts_nobody,
@@ -346,6 +347,40 @@ async fn scopes_share_one_session_and_one_cookie_and_see_only_their_own_attribut
     })
     .await;
     assert_eq!(set.len(), 1, "removed for all: {set:?}");
+}
+
+/// T1, T22: an attribute of one scope is not taken for that of another.
+async fn events_tell_attributes_of_scopes_apart(home: &Home) {
+    struct Shop;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    let plain = quiet(home.store(), &ManualClock::new(home.start()))
+        .listener(move |event: &Event| log.lock().unwrap().push(short(event)))
+        .build()
+        .unwrap();
+    let shop = plain.scope::<Shop>("shop");
+    send(&[&plain, &shop], "", |parts| async move {
+        let session = Session::load(&parts).await.unwrap();
+        session.insert("n", 1).unwrap();
+        let in_shop = Tagged::<Shop>::load(&parts).await.unwrap();
+        in_shop.insert("n", 2).unwrap();
+        session.commit().await.unwrap();
+        in_shop.remove("n").unwrap();
+        session.commit().await.unwrap();
+        in_shop.insert("n", 3).unwrap();
+        session.commit().await.unwrap();
+        session.destroy().unwrap();
+    })
+    .await;
+    let heard = heard.lock().unwrap();
+    let expected = [
+        "created",
+        "committed +[\"n\", \"shop/n\"] ~[] -[]",
+        "committed +[] ~[] -[\"shop/n\"]",
+        "committed +[\"shop/n\"] ~[] -[]",
+        "ended by logout with n=1 shop/n=3",
+    ];
+    assert_eq!(*heard, expected);
 }
 
 /// Two sessions in one application, found by type.
