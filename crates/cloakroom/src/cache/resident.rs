@@ -191,11 +191,16 @@ impl Resident {
         has_other_size
     }
 
-    /// The store still holds `stamp`: the copy is current as of `seen`.
-    pub(crate) fn confirm(&self, stamp: Stamp, times: Times, seen: Seen) {
+    /// The store still holds `stamp`, and these `times`: the copy is current as of `seen`. It had
+    /// the times `before` when the store was asked.
+    pub(crate) fn confirm(&self, stamp: Stamp, times: Times, seen: Seen, before: Times) {
         let mut held = self.held();
         if held.snapshot.stamp == stamp {
-            held.times = times;
+            // What this node has touched since it asked is later than the answer, which would make
+            // another touch due.
+            if held.times == before {
+                held.times = times;
+            }
             held.seen = seen;
         }
     }

@@ -134,7 +134,7 @@ async fn peek(
         deadline: peek.deadline,
         ..view.times
     };
-    resident.confirm(peek.stamp, times, Seen { stale, ..seen });
+    resident.confirm(peek.stamp, times, Seen { stale, ..seen }, view.times);
     if inner.generations.of(id) != generation {
         // A notice came between the look and the note of it.
         resident.distrust();

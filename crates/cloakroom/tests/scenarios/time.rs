@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cloakroom::{
-    Cache, Clock as _, EndReason, ErrorKind, Job, MaxAge, Owner, Presented, Schedule, Session,
-    SessionCookie, SessionLayer, SessionStore as _, State, Timeout,
+    Cache, Clock as _, Coherence, EndReason, ErrorKind, Job, MaxAge, Owner, Presented, Schedule,
+    Session, SessionCookie, SessionLayer, SessionStore as _, State, Timeout,
 };
 use cloakroom_conformance::{FaultyStore, ManualClock, Op};
 use http::StatusCode;
@@ -34,6 +34,7 @@ scenarios! {
     a_session_that_gives_up_its_own_timeout_goes_back_to_the_layers: minutes_ago(90),
     a_thousand_reads_within_an_interval_write_at_most_once_and_send_no_cookie,
     fifty_reads_at_once_touch_once,
+    a_look_that_was_begun_before_a_touch_makes_no_other_touch_due,
     touches_are_spread_over_the_last_tenth_of_the_interval:
         only_memory("arithmetic, shown by hundreds of sessions"),
     a_save_moves_the_deadline_as_a_touch_does,
@@ -333,6 +334,28 @@ async fn fifty_reads_at_once_touch_once(home: &Home) {
     for read in reads {
         assert_eq!(read.await.unwrap().ok(), Some(1));
     }
+    assert_eq!(faults.counts().touch, 1);
+}
+
+async fn a_look_that_was_begun_before_a_touch_makes_no_other_touch_due(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let (store, faults) = FaultyStore::new(home.store());
+    let layer = quiet(store, &clock)
+        .coherence(Coherence::Verify)
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    clock.advance(10 * MIN);
+    // Both are told the old deadline, the second one when the first has moved it.
+    let gate = faults.hold_reply(Op::Peek);
+    let first = tokio::spawn(client.visit(&layer, read));
+    gate.arrived(1).await;
+    let second = tokio::spawn(client.visit(&layer, read));
+    gate.arrived(2).await;
+    gate.release_one();
+    assert_eq!(first.await.unwrap().ok(), Some(1));
+    gate.release();
+    assert_eq!(second.await.unwrap().ok(), Some(1));
     assert_eq!(faults.counts().touch, 1);
 }
 
