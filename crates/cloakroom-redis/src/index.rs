@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cloakroom_core::{Owner, Page, SessionId, StoreError, Times};
 
 use crate::keys::Keys;
-use crate::reply::misunderstood;
 use crate::script::{self, Call};
 use crate::wire::Wire;
 
@@ -52,8 +51,7 @@ pub(crate) async fn insert(
         repeatable: false,
     };
     let mut reply = wire.run(&call).await?;
-    let kept = <[u8; 8]>::try_from(reply.bytes()?).map_err(|_| misunderstood())?;
-    Ok(u64::from_be_bytes(kept))
+    Ok(u64::from_be_bytes(reply.part()?))
 }
 
 /// Removes the entry that is kept until then; one that was made again since stays.

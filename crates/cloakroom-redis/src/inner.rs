@@ -3,12 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use cloakroom_core::{
-    Owner, Record, SaveOutcome, SessionId, Stamp, State, StoreError, Times, TouchOutcome,
+    Change, Owner, Record, SaveOutcome, SessionId, Stamp, State, StoreError, Times, TouchOutcome,
 };
 
 use crate::check::Warning;
 use crate::dial::Dialer;
-use crate::feed::{Hub, notice};
+use crate::feed::{Hub, Writing, notice};
 use crate::index::{self, Seen};
 use crate::keys::Keys;
 use crate::options::RedisOptions;
@@ -88,34 +88,43 @@ impl Inner {
         let value = row::encode(id, record, indexed.unwrap_or_default())?;
         let until = expires(record.times);
         let flag: &[u8] = if indexed.is_some() { b"1" } else { b"" };
+        let writing = self.hub.writing(saved(id, record));
         let args: [&[u8]; 7] = [
             id.as_bytes(),
             &value,
             &row::stamp_bytes(expected),
             until.as_bytes(),
             self.keys.channel().as_bytes(),
-            &notice::saved(id, record.stamp),
+            writing.own_channel(),
             flag,
         ];
         let mut reply = self.run(&script::SAVE, false, id, &args).await?;
         match reply.letter {
             b'S' => {
+                writing.done(reply.part()?);
                 self.seen.note(id, record.owner.as_ref());
-                let (had, kept) = (reply.bytes()?, reply.bytes()?);
-                if let (Some(owner), Some(kept)) = (former(&had), number(&kept)) {
-                    self.unindex(id, &owner, kept).await;
+                let kept = u64::from_be_bytes(reply.part()?);
+                if let Some(owner) = former(reply.rest()) {
+                    Box::pin(self.unindex(id, &owner, kept)).await;
                 }
                 Ok(Some(SaveOutcome::Saved))
             }
             b'V' => {
-                let current = self.decode(id, &reply.bytes()?)?.record;
+                writing.nothing();
+                let current = self.decode(id, reply.rest())?.record;
                 Ok(Some(match current.state {
                     State::Live => SaveOutcome::Conflict(current),
                     State::Ended => SaveOutcome::Ended(current),
                 }))
             }
-            b'G' => Ok(Some(SaveOutcome::Gone)),
-            b'I' => Ok(None),
+            b'G' => {
+                writing.nothing();
+                Ok(Some(SaveOutcome::Gone))
+            }
+            b'I' => {
+                writing.nothing();
+                Ok(None)
+            }
             _ => Err(misunderstood()),
         }
     }
@@ -138,18 +147,18 @@ impl Inner {
             until.as_bytes(),
             kept,
         ];
-        let mut reply = self.run(&script::TOUCH, false, id, &args).await?;
+        let reply = self.run(&script::TOUCH, false, id, &args).await?;
         match reply.letter {
             b'T' => Ok(Ok(TouchOutcome::Touched)),
             b'V' => {
-                let current = row::decode_peek(id, &reply.bytes()?)?;
+                let current = row::decode_peek(id, reply.rest())?;
                 Ok(Ok(match current.state {
                     State::Live => TouchOutcome::Moved(current.stamp),
                     State::Ended => TouchOutcome::Ended,
                 }))
             }
             b'G' => Ok(Ok(TouchOutcome::Gone)),
-            b'I' => former(&reply.bytes()?).map(Err).ok_or_else(misunderstood),
+            b'I' => former(reply.rest()).map(Err).ok_or_else(misunderstood),
             _ => Err(misunderstood()),
         }
     }
@@ -159,21 +168,26 @@ impl Inner {
         &self,
         id: SessionId,
         mut reply: Reply,
+        writing: Writing<'_>,
     ) -> Result<Option<Record>, StoreError> {
         match reply.letter {
             b'D' => {
-                let row = row::decode(id, &reply.bytes()?)?;
+                writing.done(reply.part()?);
+                let row = row::decode(id, reply.rest())?;
                 if let Some(owner) = &row.record.owner {
                     self.unindex(id, owner, row.indexed).await;
                 }
                 Ok(Some(row.record))
             }
-            b'G' => Ok(None),
+            b'G' => {
+                writing.nothing();
+                Ok(None)
+            }
             // The script could not read it, so it must not be readable here.
-            b'V' => match row::decode(id, &reply.bytes()?) {
-                Err(error) => Err(error),
-                Ok(_) => Err(misunderstood()),
-            },
+            b'V' => {
+                writing.nothing();
+                row::decode(id, reply.rest()).and_then(|_| Err(misunderstood()))
+            }
             _ => Err(misunderstood()),
         }
     }
@@ -183,15 +197,17 @@ impl Inner {
         id: SessionId,
         now: &str,
     ) -> Result<Option<Record>, StoreError> {
-        let args: [&[u8]; 5] = [
+        let writing = self.hub.writing(Change::Ended { id });
+        let args: [&[u8]; 6] = [
             id.as_bytes(),
             now.as_bytes(),
             &Stamp::first().nonce.to_be_bytes(),
             self.keys.channel().as_bytes(),
+            writing.own_channel(),
             &notice::ended(id),
         ];
         let reply = self.run(&script::EXPIRE, false, id, &args).await?;
-        self.ended(id, reply).await
+        self.ended(id, reply, writing).await
     }
 }
 
@@ -202,11 +218,15 @@ pub(crate) fn expires(times: Times) -> String {
         .map_or_else(String::new, |at| at.as_millis().max(1).to_string())
 }
 
+/// The change that storing this record is.
+pub(crate) fn saved(id: SessionId, record: &Record) -> Change {
+    Change::Saved {
+        id,
+        stamp: record.stamp,
+    }
+}
+
 /// An owner as a script repeats it.
 fn former(name: &[u8]) -> Option<Owner> {
     Owner::new(std::str::from_utf8(name).ok()?).ok()
-}
-
-fn number(bytes: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }

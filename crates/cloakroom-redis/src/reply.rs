@@ -1,7 +1,5 @@
 //! Takes a script's reply apart, and checks that it belongs to the request.
 
-use std::vec::IntoIter;
-
 use cloakroom_core::StoreError;
 use redis::Value;
 
@@ -9,58 +7,64 @@ use redis::Value;
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) letter: u8,
-    rest: IntoIter<Value>,
+    text: Vec<u8>,
+    /// Where that begins which the letter brings along.
+    from: usize,
+    list: Vec<Value>,
 }
 
 impl Reply {
     /// `None` if this is not the reply to a request about `asked`.
     pub(crate) fn read(value: Value, asked: &[u8]) -> Option<Self> {
-        let Value::Array(parts) = value else {
-            return None;
-        };
-        let mut rest = parts.into_iter();
-        let letter = match bytes(rest.next()?)?.as_slice() {
-            [letter] => *letter,
+        let (text, list) = match value {
+            Value::BulkString(text) => (text, Vec::new()),
+            // An owner's name may be the beginning of another one's: nothing may follow it.
+            Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
+                Ok([Value::BulkString(text), Value::Array(list)])
+                    if text.len() == asked.len() + 1 =>
+                {
+                    (text, list)
+                }
+                _ => return None,
+            },
             _ => return None,
         };
-        (bytes(rest.next()?)? == asked).then_some(Self { letter, rest })
+        let (letter, rest) = text.split_first()?;
+        let letter = *letter;
+        rest.starts_with(asked).then(|| Self {
+            letter,
+            from: asked.len() + 1,
+            text,
+            list,
+        })
     }
 
-    /// The next part; `None` where the server said nil.
-    pub(crate) fn optional(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.rest.next() {
-            Some(Value::Nil) => Ok(None),
-            Some(value) => bytes(value).map(Some).ok_or_else(misunderstood),
-            None => Err(misunderstood()),
-        }
+    /// What the letter brings along.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.text.get(self.from..).unwrap_or_default()
     }
 
-    /// The next part, which must be there.
-    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, StoreError> {
-        self.optional()?.ok_or_else(misunderstood)
+    /// Takes a part of so many bytes off the rest.
+    pub(crate) fn part<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
+        let part = self.rest().first_chunk().copied();
+        self.from += N;
+        part.ok_or_else(misunderstood)
     }
 
-    /// The next part as a list.
-    pub(crate) fn list(&mut self) -> Result<Vec<Vec<u8>>, StoreError> {
-        match self.rest.next() {
-            Some(Value::Array(parts)) => parts
-                .into_iter()
-                .map(|part| bytes(part).ok_or_else(misunderstood))
-                .collect(),
+    /// The list that it is.
+    pub(crate) fn list(self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let members = self.list.into_iter().map(|member| match member {
+            Value::BulkString(bytes) => Ok(bytes),
             _ => Err(misunderstood()),
-        }
+        });
+        members.collect()
     }
 }
 
 /// Whether a script that answers so has written: it created, saved, touched or ended.
 pub(crate) fn has_written(value: &Value) -> bool {
     match value {
-        Value::Array(parts) => match parts.first() {
-            Some(Value::BulkString(letter)) => {
-                matches!(letter.as_slice(), [b'C' | b'S' | b'T' | b'D'])
-            }
-            _ => false,
-        },
+        Value::BulkString(text) => matches!(text.first(), Some(b'C' | b'S' | b'T' | b'D')),
         _ => false,
     }
 }
@@ -68,14 +72,6 @@ pub(crate) fn has_written(value: &Value) -> bool {
 /// For a letter or a part that no script of ours sends.
 pub(crate) fn misunderstood() -> StoreError {
     StoreError::unavailable("the server sent a reply that none of our scripts gives")
-}
-
-fn bytes(value: Value) -> Option<Vec<u8>> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.into_bytes()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -88,17 +84,23 @@ mod tests {
 
     #[test]
     fn a_reply_to_another_request_is_noticed() {
-        let reply = || Value::Array(vec![bulk("R"), bulk("one"), Value::Nil]);
-        let mut read = Reply::read(reply(), b"one").unwrap();
-        assert_eq!((read.letter, read.optional().unwrap()), (b'R', None));
-        assert!(Reply::read(reply(), b"two").is_none());
+        let mut read = Reply::read(bulk("Rone1rest"), b"one").unwrap();
+        assert_eq!((read.letter, read.part().unwrap()), (b'R', *b"1"));
+        assert_eq!(read.rest(), b"rest");
+        assert!(read.part::<5>().is_err() && read.rest().is_empty());
+        let list = |name| Value::Array(vec![bulk(name), Value::Array(vec![bulk("1")])]);
+        let members = Reply::read(list("Oada"), b"ada").unwrap().list();
+        assert_eq!(members.unwrap(), [b"1"]);
         for other in [
             Value::Nil,
             Value::Okay,
+            bulk(""),
             bulk("R"),
-            Value::Array(vec![bulk("R")]),
+            bulk("Rtwo1rest"),
+            list("Oadam"),
+            Value::Array(vec![bulk("Oada")]),
         ] {
-            assert!(Reply::read(other.clone(), b"one").is_none(), "{other:?}");
+            assert!(Reply::read(other.clone(), b"ada").is_none(), "{other:?}");
         }
     }
 }

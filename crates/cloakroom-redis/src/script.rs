@@ -6,20 +6,20 @@ use std::sync::LazyLock;
 use redis::Cmd;
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)*) => {
+    ($($name:ident = $($file:literal)+;)*) => {
         $(pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));)*
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $file))),+)));)*
     };
 }
 
 scripts! {
     LOAD = "load.lua";
     PEEK = "peek.lua";
-    CREATE = "create.lua";
-    SAVE = "save.lua";
+    CREATE = "tell.lua" "create.lua";
+    SAVE = "tell.lua" "save.lua";
     TOUCH = "touch.lua";
-    END = "end.lua";
-    EXPIRE = "expire.lua";
+    END = "tell.lua" "end.lua";
+    EXPIRE = "tell.lua" "expire.lua";
     INDEX = "index.lua";
     UNINDEX = "unindex.lua";
     OWNED = "owned.lua";
@@ -62,7 +62,10 @@ impl Call<'_> {
     }
 
     fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
+        let size =
+            script.len() + self.key.len() + self.args.iter().map(|arg| arg.len()).sum::<usize>();
+        let mut command = Cmd::with_capacity(self.args.len() + 4, size + name.len() + 1);
+        command.arg(name);
         command.arg(script).arg(1).arg(self.key);
         for arg in self.args {
             command.arg(*arg);

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cloakroom_core::{
-    Capabilities, ChangeFeed, CreateOutcome, Due, Expiry, Owner, Page, Peek, Reach, Record,
+    Capabilities, Change, ChangeFeed, CreateOutcome, Due, Expiry, Owner, Page, Peek, Reach, Record,
     SaveOutcome, SessionId, SessionStore, Stamp, StoreError, Times, Timestamp, TouchOutcome,
 };
 use futures_util::{StreamExt, stream};
@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use crate::check::{self, Warning};
 use crate::feed::notice;
 use crate::index;
-use crate::inner::{Inner, expires};
+use crate::inner::{Inner, expires, saved};
 use crate::options::RedisOptions;
 use crate::reply::misunderstood;
 use crate::row;
@@ -82,25 +82,29 @@ impl SessionStore for RedisStore {
     async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
         let this = &*self.0;
         let indexed = match &record.owner {
-            Some(owner) => this.index(id, owner, record.times).await?,
+            Some(owner) => Box::pin(this.index(id, owner, record.times)).await?,
             None => 0,
         };
         let until = expires(record.times);
+        let value = row::encode(id, record, indexed)?;
+        let writing = this.hub.writing(saved(id, record));
         let args: [&[u8]; 5] = [
             id.as_bytes(),
-            &row::encode(id, record, indexed)?,
+            &value,
             until.as_bytes(),
             this.keys.channel().as_bytes(),
-            &notice::saved(id, record.stamp),
+            writing.own_channel(),
         ];
         let mut reply = this.run(&script::CREATE, false, id, &args).await?;
         match reply.letter {
             b'C' => {
+                writing.done(reply.part()?);
                 this.seen.note(id, record.owner.as_ref());
                 Ok(CreateOutcome::Created)
             }
             b'X' => {
-                let stamp = row::decode_peek(id, &reply.bytes()?)?.stamp;
+                writing.nothing();
+                let stamp = row::decode_peek(id, reply.rest())?.stamp;
                 Ok(CreateOutcome::Exists(stamp))
             }
             _ => Err(misunderstood()),
@@ -108,22 +112,23 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
-        let mut reply = self
+        let reply = self
             .0
             .run(&script::LOAD, true, id, &[id.as_bytes()])
             .await?;
-        match reply.optional()? {
-            Some(stored) => Ok(Some(self.0.decode(id, &stored)?.record)),
-            None => Ok(None),
+        match reply.letter {
+            b'R' => Ok(Some(self.0.decode(id, reply.rest())?.record)),
+            b'N' => Ok(None),
+            _ => Err(misunderstood()),
         }
     }
 
     async fn peek(&self, id: SessionId) -> Result<Option<Peek>, StoreError> {
-        let mut reply = self
+        let reply = self
             .0
             .run(&script::PEEK, true, id, &[id.as_bytes()])
             .await?;
-        match reply.bytes()?.as_slice() {
+        match reply.rest() {
             [] => Ok(None),
             header => row::decode_peek(id, header).map(Some),
         }
@@ -141,7 +146,7 @@ impl SessionStore for RedisStore {
             .as_ref()
             .filter(|owner| this.seen.differs(id, owner));
         let mut indexed = match index_first {
-            Some(owner) => Some(this.index(id, owner, record.times).await?),
+            Some(owner) => Some(Box::pin(this.index(id, owner, record.times)).await?),
             None => None,
         };
         loop {
@@ -152,7 +157,7 @@ impl SessionStore for RedisStore {
             let (Some(owner), None) = (&record.owner, indexed) else {
                 return Err(misunderstood());
             };
-            indexed = Some(this.index(id, owner, record.times).await?);
+            indexed = Some(Box::pin(this.index(id, owner, record.times)).await?);
         }
     }
 
@@ -168,7 +173,9 @@ impl SessionStore for RedisStore {
             match this.try_touch(id, expected, times, indexed).await? {
                 Ok(outcome) => return Ok(outcome),
                 Err(_) if indexed.is_some() => return Err(misunderstood()),
-                Err(owner) => indexed = Some(this.index(id, &owner, times).await?),
+                Err(owner) => {
+                    indexed = Some(Box::pin(this.index(id, &owner, times)).await?);
+                }
             }
         }
     }
@@ -182,15 +189,17 @@ impl SessionStore for RedisStore {
             Some(record) => (row::encode(id, record, 0)?, expires(record.times)),
             None => (Vec::new(), String::new()),
         };
-        let args: [&[u8]; 5] = [
+        let writing = self.0.hub.writing(Change::Ended { id });
+        let args: [&[u8]; 6] = [
             id.as_bytes(),
             &value,
             until.as_bytes(),
             self.0.keys.channel().as_bytes(),
+            writing.own_channel(),
             &notice::ended(id),
         ];
         let reply = self.0.run(&script::END, false, id, &args).await?;
-        self.0.ended(id, reply).await
+        self.0.ended(id, reply, writing).await
     }
 
     async fn expire(

@@ -86,19 +86,18 @@ impl Wire {
     }
 
     async fn attempts(&self, call: &Call<'_>, in_use: &mut InUse) -> Result<Reply, Fault> {
-        let slot = keys::slot(call.key);
         let (mut redirects, mut retries) = (REDIRECTS, self.read_retries);
         let mut pause = PAUSE;
         let mut directed = None;
         loop {
-            let fault = match self.attempt(call, slot, directed.take(), in_use).await {
+            let fault = match self.attempt(call, directed.take(), in_use).await {
                 Ok(reply) => return Ok(reply),
                 Err((fault, None)) => fault,
                 Err((fault, Some((server, link)))) => {
                     if fault.breaks_link {
                         server.discard(link.number);
                     }
-                    directed = self.follow(&fault, slot, &link);
+                    directed = self.follow(&fault, call, &link);
                     fault
                 }
             };
@@ -122,14 +121,13 @@ impl Wire {
     async fn attempt(
         &self,
         call: &Call<'_>,
-        slot: u16,
         directed: Option<(Arc<Server>, bool)>,
         in_use: &mut InUse,
     ) -> Result<Reply, (Fault, Option<(Arc<Server>, Link)>)> {
         let (server, asking) = match directed {
             Some(directed) => directed,
             None => (
-                self.server(slot).await.map_err(|fault| (fault, None))?,
+                self.server(call).await.map_err(|fault| (fault, None))?,
                 false,
             ),
         };
@@ -140,20 +138,23 @@ impl Wire {
         reply.map_err(|fault| (fault, Some((server, link))))
     }
 
-    async fn server(&self, slot: u16) -> Result<Arc<Server>, Fault> {
+    async fn server(&self, call: &Call<'_>) -> Result<Arc<Server>, Fault> {
         match &self.servers {
             Servers::One(server) => Ok(Arc::clone(server)),
-            Servers::Many(cluster) => cluster.server(slot).await,
+            Servers::Many(cluster) => cluster.server(keys::slot(call.key)).await,
         }
     }
 
     /// Where a redirect leads, and whether we have to say that we were sent.
-    fn follow(&self, fault: &Fault, slot: u16, link: &Link) -> Option<(Arc<Server>, bool)> {
+    fn follow(&self, fault: &Fault, call: &Call<'_>, link: &Link) -> Option<(Arc<Server>, bool)> {
         let Servers::Many(cluster) = &self.servers else {
             return None;
         };
         match fault.redirect.as_ref()? {
-            Redirect::Moved(to) => Some((cluster.moved(slot, to, &link.address)?, false)),
+            Redirect::Moved(to) => Some((
+                cluster.moved(keys::slot(call.key), to, &link.address)?,
+                false,
+            )),
             Redirect::Ask(to) => Some((cluster.server_at(to, &link.address)?, true)),
         }
     }
@@ -174,7 +175,10 @@ async fn exchange(
     wait: Option<Wait>,
 ) -> Result<Reply, Fault> {
     let value = match send(link, call.by_hash(), asking, wait).await {
-        Err(fault) if fault.unknown_script => send(link, call.by_code(), asking, wait).await?,
+        // Boxed, as all that is rare: a future is moved about as a whole.
+        Err(fault) if fault.unknown_script => {
+            Box::pin(send(link, call.by_code(), asking, wait)).await?
+        }
         other => other?,
     };
     let asked = call.args.first().copied().unwrap_or_default();
@@ -191,6 +195,16 @@ async fn send(
         let value = link.connection.send_packed_command(&command).await;
         return value.and_then(Value::extract_error).map_err(Fault::of);
     }
+    Box::pin(send_beside(link, command, asking, wait)).await
+}
+
+/// As [`send`], with a word before or after it.
+async fn send_beside(
+    link: &mut Link,
+    command: Cmd,
+    asking: bool,
+    wait: Option<Wait>,
+) -> Result<Value, Fault> {
     let mut pipeline = redis::pipe();
     if asking {
         pipeline.cmd("ASKING");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cloakroom_core::{Change, ChangeFeed, ChangeSender};
 
+use super::company::Company;
 use super::subscription::{Ended, Subscription};
 use crate::dial::Dialer;
 use crate::keys::Keys;
@@ -26,6 +27,7 @@ pub(crate) struct Hub {
     pub(super) channel: String,
     /// A prefix of keys that do not exist.
     pub(super) unused: String,
+    pub(super) company: Company,
     readers: Mutex<Readers>,
     /// Somebody asked for a feed outside of a runtime: the next operation starts the task.
     asked: AtomicBool,
@@ -52,6 +54,7 @@ impl Hub {
             topology: options.parsed.topology.clone(),
             channel: keys.channel().to_owned(),
             unused: keys.unused(),
+            company: Company::default(),
             readers: Mutex::default(),
             asked: AtomicBool::new(false),
         })
@@ -102,6 +105,15 @@ impl Hub {
         !readers.senders.is_empty()
     }
 
+    /// Tells all readers of a change that this process made itself. While the feed is lost they
+    /// trust no copy, and none after it that they had before.
+    pub(super) fn tell_if_live(&self, change: Change) {
+        let mut readers = self.readers();
+        if readers.live {
+            readers.senders.retain(|sender| sender.send(change).is_ok());
+        }
+    }
+
     /// Forgets readers that are gone. False once there are none.
     pub(super) fn has_readers(&self) -> bool {
         let mut readers = self.readers();
@@ -125,6 +137,7 @@ async fn serve(serving: Serving) {
                 tracing::debug!("the change feed is live");
                 hub.tell(Change::Live);
                 let why = subscription.listen(hub).await;
+                hub.company.end();
                 hub.tell(Change::Lost);
                 if matches!(why, Ended::Unheard) {
                     return;
@@ -159,6 +172,7 @@ struct Serving(Arc<Hub>);
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        self.0.company.end();
         self.0.tell(Change::Lost);
         let mut readers = self.0.readers();
         readers.served = false;

@@ -1,14 +1,9 @@
 //! The messages on the channel: a letter, the id, and the stamp of a write, or a number that tells one
-//! ending of this id from another.
+//! ending of this id from another. Those of a write are made by its script, of what it stores.
 
 use cloakroom_core::{Change, SessionId, Stamp};
 
 use crate::row::stamp_bytes;
-
-/// This record was written and has this stamp now.
-pub(crate) fn saved(id: SessionId, stamp: Stamp) -> [u8; 33] {
-    message(b'S', id, stamp)
-}
 
 /// This session has ended.
 pub(crate) fn ended(id: SessionId) -> [u8; 33] {
@@ -44,6 +39,10 @@ pub(crate) fn read(message: &[u8]) -> Option<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn saved(id: SessionId, stamp: Stamp) -> [u8; 33] {
+        message(b'S', id, stamp)
+    }
 
     #[test]
     fn notices_are_read_as_they_were_written() {

@@ -1,9 +1,10 @@
 //! The connections of a live feed.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{Change, StoreError, StoreErrorKind};
+use cloakroom_core::{Change, Stamp, StoreError, StoreErrorKind};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt, try_join_all};
 use futures_util::stream::FuturesUnordered;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::beat::{Answer, Beat};
+use super::company::{Doubt, counts_rightly};
 use super::hub::Hub;
 use super::notice;
 use super::recent::Recent;
@@ -20,6 +22,7 @@ use crate::cluster::Haste;
 use crate::dial::Mode;
 use crate::fault::Fault;
 use crate::sentinel;
+use crate::server::Server;
 use crate::url::{Address, Topology};
 use crate::wire::Servers;
 
@@ -37,8 +40,16 @@ pub(super) struct Subscription {
     posts: Vec<Post>,
     pushes: mpsc::UnboundedReceiver<PushInfo>,
     recent: Recent,
+    /// The channel of its own, if the scripts may count its listeners.
+    own: Option<Own>,
     /// Of a cluster: changes when a command learnt of other masters.
     shape: Option<watch::Receiver<u64>>,
+}
+
+/// A channel that nobody else subscribes to, and the writes that named it and had no reply.
+struct Own {
+    channel: Arc<str>,
+    doubts: mpsc::UnboundedReceiver<Doubt>,
 }
 
 /// A connection, what it is asked, and the answer that it gave first.
@@ -111,12 +122,50 @@ impl Subscription {
             }
             (Topology::Cluster(_), Servers::One(_)) => return Err(moved()),
         };
-        Ok(Self {
+        let mut this = Self {
             posts,
             pushes,
             recent: Recent::default(),
+            own: None,
             shape,
-        })
+        };
+        if let (Servers::One(server), Some(post)) = (&hub.servers, this.posts.last_mut()) {
+            let counting = count_company(hub, server, &mut post.connection);
+            match timeout(hub.dialer.connect_timeout, counting).await {
+                Ok(Ok(own)) => this.own = own,
+                // Its rights do not allow it, for instance: then all is published.
+                Ok(Err(fault)) => {
+                    let error = fault.into_error();
+                    tracing::debug!(%error, "whether others listen is not known");
+                }
+                Err(_) => return Err(silent(hub)),
+            }
+        }
+        Ok(this)
+    }
+
+    /// What is in doubt may be done from here on only where all hear it: the channel that these
+    /// writes named is not ours any more. Then they are told.
+    async fn settle(&mut self, hub: &Hub, doubts: &[Doubt]) -> Option<Ended> {
+        let (Some(own), Some(post)) = (&mut self.own, self.posts.last_mut()) else {
+            return None;
+        };
+        if doubts.iter().any(|(channel, _)| *channel == own.channel) {
+            let changing = async {
+                let channel = own_channel(hub);
+                post.connection.subscribe(&*channel).await?;
+                hub.company.change(Arc::clone(&channel));
+                let former = std::mem::replace(&mut own.channel, channel);
+                post.connection.unsubscribe(&*former).await
+            };
+            match timeout(PATIENCE, changing).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Some(Ended::Failed(Fault::of(error).into_error())),
+                Err(_) => return Some(Ended::Silent),
+            }
+        }
+        let heard = doubts.iter().all(|(_, change)| hub.tell(*change));
+        (!heard).then_some(Ended::Unheard)
     }
 
     /// Tells what comes until something is wrong.
@@ -124,6 +173,7 @@ impl Subscription {
         let mut ticks = interval(BEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut answers = FuturesUnordered::new();
+        let mut doubts = Vec::new();
         loop {
             tokio::select! {
                 push = self.pushes.recv() => match push.as_ref().and_then(|push| read(push, &mut self.recent)) {
@@ -140,11 +190,18 @@ impl Subscription {
                         return end;
                     }
                 }
+                () = doubted(self.own.as_mut(), &mut doubts) => {
+                    if let Some(end) = self.settle(hub, &doubts).await {
+                        return end;
+                    }
+                    doubts.clear();
+                }
                 () = changed(self.shape.as_mut()) => return Ended::Changed,
                 _ = ticks.tick() => {
                     if !hub.has_readers() {
                         return Ended::Unheard;
                     }
+                    hub.company.count_again();
                     answers.extend(self.posts.iter().map(Post::ask));
                 }
             }
@@ -220,6 +277,47 @@ async fn listen_at(
             let message = format!("the server at {address} does not answer");
             Err(Fault::own(StoreErrorKind::Unavailable, message))
         })
+}
+
+/// Subscribes to a channel of its own, after the one that all share, and lets the scripts count, if
+/// the server does so rightly.
+async fn count_company(
+    hub: &Hub,
+    server: &Arc<Server>,
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<Own>, Fault> {
+    let channel = own_channel(hub);
+    connection.subscribe(&*channel).await.map_err(Fault::of)?;
+    let mut other = server.link().await?.connection;
+    if !counts_rightly(connection, &mut other, &format!("{channel}:test")).await? {
+        return Ok(None);
+    }
+    let (sender, doubts) = mpsc::unbounded_channel();
+    hub.company.begin(Arc::clone(&channel), sender);
+    Ok(Some(Own { channel, doubts }))
+}
+
+/// A name that no other subscription has.
+fn own_channel(hub: &Hub) -> Arc<str> {
+    let [one, two] = [Stamp::first().nonce, Stamp::first().nonce];
+    format!("{}:own:{one:016x}{two:016x}", hub.channel).into()
+}
+
+/// Waits for writes that had no reply.
+async fn doubted(own: Option<&mut Own>, doubts: &mut Vec<Doubt>) {
+    // The hub holds the sender as long as the subscription is up.
+    if let Some(own) = own
+        && own.doubts.recv_many(doubts, usize::MAX).await > 0
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+fn silent(hub: &Hub) -> Fault {
+    let millis = hub.dialer.connect_timeout.as_millis();
+    let message = format!("the server does not answer within {millis} ms");
+    Fault::own(StoreErrorKind::Unavailable, message)
 }
 
 enum Heard {

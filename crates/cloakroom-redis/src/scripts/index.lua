@@ -38,4 +38,4 @@ if kept >= 4503599627370496 then
 elseif not known or (left >= 0 and now + left < kept) then
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', kept))
 end
-return {'I', ARGV[1], suffix}
+return 'I' .. ARGV[1] .. suffix

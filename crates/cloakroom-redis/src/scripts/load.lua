@@ -1,2 +1,6 @@
 -- KEYS row. ARGV id.
-return {'R', ARGV[1], redis.call('GET', KEYS[1])}
+local old = redis.call('GET', KEYS[1])
+if not old then
+  return 'N' .. ARGV[1]
+end
+return 'R' .. ARGV[1] .. old

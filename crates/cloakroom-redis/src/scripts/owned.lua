@@ -22,4 +22,4 @@ while #page < limit do
     break
   end
 end
-return {'O', ARGV[1], page}
+return {'O' .. ARGV[1], page}

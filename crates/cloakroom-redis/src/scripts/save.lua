@@ -1,5 +1,5 @@
--- KEYS row. ARGV id, value, expected stamp, expires_at in ms or '', channel, notice,
--- '1' if the value names an index entry that was just made.
+-- KEYS row. ARGV id, value, expected stamp, expires_at in ms or '', channel, the writer's own channel
+-- or '', '1' if the value names an index entry that was just made.
 -- 64-bit numbers stay bytes: a Lua number is a double and would round them.
 local function later(a, b)
   for i = 1, 8 do
@@ -13,10 +13,10 @@ end
 
 local old = redis.call('GETRANGE', KEYS[1], 0, 331)
 if old == '' then
-  return {'G', ARGV[1]}
+  return 'G' .. ARGV[1]
 end
 if #old < 77 or string.sub(old, 1, 4) ~= 'CR\1L' or string.sub(old, 21, 36) ~= ARGV[3] then
-  return {'V', ARGV[1], redis.call('GET', KEYS[1])}
+  return 'V' .. ARGV[1] .. redis.call('GET', KEYS[1])
 end
 local value = ARGV[2]
 local had = string.sub(old, 78, 77 + string.byte(old, 69))
@@ -28,11 +28,11 @@ if has ~= '' and ARGV[7] == '' then
     needed = '\0\16\0\0\0\0\0\0'
   end
   if has ~= had or later(needed, indexed) then
-    return {'I', ARGV[1], has}
+    return 'I' .. ARGV[1]
   end
   value = string.sub(value, 1, 60) .. indexed .. string.sub(value, 69)
 end
-redis.call('PUBLISH', ARGV[5], ARGV[6])
+local told = tell(ARGV[5], ARGV[6], 'S' .. string.sub(value, 5, 36))
 if ARGV[4] == '' then
   redis.call('SET', KEYS[1], value)
 else
@@ -41,4 +41,4 @@ end
 if had == has then
   had = ''
 end
-return {'S', ARGV[1], had, indexed}
+return 'S' .. ARGV[1] .. told .. indexed .. had

@@ -12,13 +12,13 @@ end
 
 local old = redis.call('GETRANGE', KEYS[1], 0, 331)
 if old == '' then
-  return {'G', ARGV[1]}
+  return 'G' .. ARGV[1]
 end
 if #old < 77 or string.sub(old, 1, 3) ~= 'CR\1' or string.sub(old, 4, 4) ~= 'L' then
-  return {'V', ARGV[1], string.sub(old, 1, 77)}
+  return 'V' .. ARGV[1] .. string.sub(old, 1, 77)
 end
 if string.sub(old, 21, 36) ~= ARGV[2] then
-  return {'V', ARGV[1], string.sub(old, 1, 77)}
+  return 'V' .. ARGV[1] .. string.sub(old, 1, 77)
 end
 local times = ''
 for i = 0, 2 do
@@ -36,7 +36,7 @@ if indexed == '' then
       needed = '\0\16\0\0\0\0\0\0'
     end
     if later(needed, indexed) then
-      return {'I', ARGV[1], owner}
+      return 'I' .. ARGV[1] .. owner
     end
   end
 end
@@ -48,4 +48,4 @@ if later(expires, was) then
     redis.call('PEXPIREAT', KEYS[1], ARGV[4])
   end
 end
-return {'T', ARGV[1]}
+return 'T' .. ARGV[1]

@@ -19,4 +19,4 @@ if number(entry) >= 4503599627370496 and redis.call('ZCARD', KEYS[1]) <= 1000 th
     redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', furthest))
   end
 end
-return {'U', ARGV[1]}
+return 'U' .. ARGV[1]

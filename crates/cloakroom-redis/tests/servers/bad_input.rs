@@ -60,7 +60,7 @@ async fn password() {
 
 /// As the documentation of the crate says.
 const ACL: &str = "on >hunter2 ~cloakroom:* resetchannels &cloakroom:* -@all \
-                   +hello +auth +select +client|tracking +eval +evalsha +subscribe +publish \
+                   +hello +auth +select +client|tracking +eval +evalsha +subscribe +unsubscribe +publish +pubsub|numsub \
                    +get +getrange +set +setrange +del +persist +pexpireat +time \
                    +exists +pttl +zadd +zrem +zcard +zrange +zrangebylex +zrandmember \
                    +wait +info +config|get +cluster|slots +cluster|info";

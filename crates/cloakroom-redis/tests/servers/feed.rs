@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{Change, SessionStore};
-use cloakroom_redis::RedisOptions;
+use cloakroom_core::{Change, Record, SessionId, SessionStore};
+use cloakroom_redis::{RedisOptions, RedisStore};
 use libtest_mimic::Trial;
 
 use crate::support::*;
@@ -11,6 +11,10 @@ use crate::support::*;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("another_nodes_changes_are_told", told),
+        trial("what_only_the_writer_would_hear_is_not_published", alone),
+        trial("who_comes_and_goes_is_told_from_then_to_then", company),
+        trial("a_write_whose_reply_nobody_awaits_is_told", dropped),
+        trial("who_may_not_count_the_listeners_publishes", uncounted),
         trial("a_killed_feed_says_lost_then_live", killed),
         trial("a_frozen_server_is_a_lost_feed_within_the_bound", frozen),
         trial(
@@ -51,6 +55,145 @@ async fn told() {
     for change in expected {
         assert_eq!(hear(&mut feed).await, change);
     }
+}
+
+/// How often anything was published on the server.
+async fn published(admin: &mut Admin) -> u64 {
+    let stats: String = admin.run("INFO commandstats").await;
+    let calls = stats.split("cmdstat_publish:calls=").nth(1);
+    calls.map_or(0, |calls| {
+        let (calls, _) = calls.split_once(',').unwrap();
+        calls.parse().unwrap()
+    })
+}
+
+async fn alone() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    // Two managers of one process.
+    let mut feeds = [store.changes().unwrap(), store.changes().unwrap()];
+    for feed in &mut feeds {
+        assert_eq!(hear(feed).await, Change::Live);
+    }
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    let second = next(&first);
+    store.save(id, &second, first.stamp).await.unwrap();
+    store.save(id, &next(&second), first.stamp).await.unwrap();
+    store.end(id, None).await.unwrap();
+    store.end(id, None).await.unwrap();
+    for feed in &mut feeds {
+        for stamp in [first.stamp, second.stamp] {
+            assert_eq!(hear(feed).await, Change::Saved { id, stamp });
+        }
+        assert_eq!(hear(feed).await, Change::Ended { id });
+    }
+    assert_eq!(published(&mut admin).await, 0);
+}
+
+async fn company() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let mut own = store.changes().unwrap();
+    assert_eq!(hear(&mut own).await, Change::Live);
+    let mut told = 0;
+    for _ in 0..3 {
+        let other = connect(&server).await;
+        let mut feed = other.changes().unwrap();
+        assert_eq!(hear(&mut feed).await, Change::Live);
+        // Every one of them, from the first on.
+        for _ in 0..20 {
+            let id = new_id();
+            store.end(id, None).await.unwrap();
+            let record = record();
+            store.create(id, &record).await.unwrap();
+            let change = Change::Saved {
+                id,
+                stamp: record.stamp,
+            };
+            assert_eq!(hear(&mut feed).await, change);
+            assert_eq!(hear(&mut own).await, change);
+        }
+        told += 20;
+        assert_eq!(published(&mut admin).await, told);
+        drop((feed, other));
+        // Alone again: that is found out, if not by the next write.
+        loop {
+            let before = published(&mut admin).await;
+            store.create(new_id(), &record()).await.unwrap();
+            hear(&mut own).await;
+            told = published(&mut admin).await;
+            if told == before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn dropped() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let mut feed = store.changes().unwrap();
+    assert_eq!(hear(&mut feed).await, Change::Live);
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    let first = save_next(&store, id, &first).await; // so that the server knows the script
+    for _ in 0..2 {
+        assert!(matches!(hear(&mut feed).await, Change::Saved { .. }));
+    }
+    let second = next(&first);
+    let change = Change::Saved {
+        id,
+        stamp: second.stamp,
+    };
+    // The server holds every write back, and answers all else.
+    admin.run::<()>("CLIENT PAUSE 600000 WRITE").await;
+    {
+        let mut save = std::pin::pin!(store.save(id, &second, first.stamp));
+        // It has arrived once the server says so.
+        while admin
+            .run::<String>("INFO clients")
+            .await
+            .contains("blocked_clients:0")
+        {
+            let waited = tokio::time::timeout(Duration::from_millis(20), &mut save).await;
+            assert!(waited.is_err(), "it is held back");
+        }
+    }
+    assert_eq!(hear(&mut feed).await, change);
+    // Carried out only now, when whoever was told has looked and found the old.
+    admin.run::<()>("CLIENT UNPAUSE").await;
+    assert_eq!(hear(&mut feed).await, change);
+    assert_eq!(store.load(id).await.unwrap(), Some(second));
+    assert_eq!(published(&mut admin).await, 1);
+    // The next one is not published again.
+    store.end(id, None).await.unwrap();
+    assert_eq!(hear(&mut feed).await, Change::Ended { id });
+    assert_eq!(published(&mut admin).await, 1);
+}
+
+async fn save_next(store: &RedisStore, id: SessionId, record: &Record) -> Record {
+    let next = next(record);
+    store.save(id, &next, record.stamp).await.unwrap();
+    next
+}
+
+async fn uncounted() {
+    let server = server();
+    let mut admin = Admin::of(&server).await;
+    admin
+        .run::<()>("ACL SETUSER app on >hunter2 ~* &* +@all -pubsub")
+        .await;
+    let url = format!("redis://app:hunter2@127.0.0.1:{}", server.port());
+    let store = RedisOptions::parse(&url).unwrap().connect().await.unwrap();
+    let mut feed = store.changes().unwrap();
+    assert_eq!(hear(&mut feed).await, Change::Live);
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    let stamp = first.stamp;
+    assert_eq!(hear(&mut feed).await, Change::Saved { id, stamp });
+    assert_eq!(published(&mut admin).await, 1);
 }
 
 async fn killed() {
