@@ -3,8 +3,10 @@ use std::sync::Arc;
 use cloakroom_core::{CreateOutcome, ImmediateStore, SaveOutcome, Secret, SessionId, Timestamp};
 
 use super::create::First;
-use super::save::{Next, Sent, keep};
-use super::{Base, CommitAt, Done, NowStored, When, finish, tell};
+use super::finish::{Done, NowStored, finish};
+use super::next::Next;
+use super::save::{Sent, keep};
+use super::{Base, CommitAt, When, tell};
 use crate::Origin;
 use crate::inner::Inner;
 use crate::record::Snapshot;

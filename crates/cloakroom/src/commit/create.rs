@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use cloakroom_core::{CreateOutcome, Record, Secret, SessionId, Stamp, Times, Timestamp, Token};
 
+use super::finish::{Done, NowStored};
 use super::unsettled::{Failed, Unsettled};
-use super::{Done, NowStored, Settled, Work, end, settle, tell};
+use super::{Settled, Work, end, settle, tell};
 use crate::cache::{Seen, View};
 use crate::inner::Inner;
 use crate::lifecycle::Plan;

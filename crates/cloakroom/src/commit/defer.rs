@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::finish::{Done, report};
 use super::guard::Lost;
-use super::{Base, Done, When, report, save};
+use super::{Base, When, save};
 use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::session::ChangeLog;

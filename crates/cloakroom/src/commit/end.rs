@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use cloakroom_core::{Record, SessionId, Stamp, State, StoreErrorKind, Times, Timestamp};
 
+use super::Base;
+use super::finish::Done;
 use super::save::is_current;
-use super::{Base, Done};
 use crate::cache::Resident;
 use crate::config::CLOCK_SKEW;
 use crate::events::{Event, attributes_of};

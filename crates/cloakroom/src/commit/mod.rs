@@ -4,7 +4,9 @@ mod at_once;
 mod create;
 mod defer;
 mod end;
+mod finish;
 mod guard;
+mod next;
 mod save;
 mod tell;
 mod touch;
@@ -12,19 +14,18 @@ mod unsettled;
 
 use std::sync::Arc;
 
-use cloakroom_core::{
-    Digest, Stamp, State as RecordState, StoreError, StoreErrorKind, Times, Timestamp, Token,
-};
+use cloakroom_core::{Digest, Stamp, State as RecordState, StoreError, StoreErrorKind, Timestamp};
 
-use crate::cache::{InUse, Resident};
+use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::lifecycle::{Facts, Plan, plan};
-use crate::record::{EndReason, Snapshot};
-use crate::session::{Cell, ChangeLog, Outgoing, Phase, SharedLog, State, Stored};
+use crate::record::EndReason;
+use crate::session::{Cell, ChangeLog, Phase, SharedLog, State, Stored};
 use crate::{CommitAt, Error, ErrorKind, Origin};
 
 pub(crate) use self::at_once::at_once;
 pub(crate) use self::end::{end, end_record};
+use self::finish::{Done, finish, report};
 pub(crate) use self::guard::{Guarded, late};
 pub(crate) use self::touch::{touch, touch_late, touch_left};
 use self::unsettled::Failed;
@@ -60,32 +61,6 @@ struct Work {
     /// The `on_create` hook has run already.
     hooked: bool,
     now: Timestamp,
-}
-
-/// What a commit has done.
-enum Done {
-    Nothing,
-    Touched {
-        times: Times,
-        /// The client is to be told its token once more.
-        resend: bool,
-    },
-    Stored(NowStored),
-    /// The session was gone or ended before; the changes are dropped.
-    Gone,
-    /// The session was ended by this commit.
-    Ended,
-}
-
-struct NowStored {
-    resident: Arc<Resident>,
-    snapshot: Arc<Snapshot>,
-    times: Times,
-    /// The new token that the client must be told.
-    token: Option<Token>,
-    /// It is to be told the one that it has once more.
-    resend: bool,
-    refused: Option<Error>,
 }
 
 /// Stores the changes of a handle now; see [`Session::commit`](crate::Session::commit).
@@ -124,7 +99,7 @@ fn decide(inner: &Inner, state: &State, when: When, rolled_back: bool, now: Time
         let times = &inner.config.times;
         // Also where the session was kept alive while the cookie's own age ran on.
         times.touch_is_due(head, stored.times, now, spread)
-            || (stored.token.is_some() && save::cookie_is_due(inner, &stored.resident, head, now))
+            || (stored.token.is_some() && next::cookie_is_due(inner, &stored.resident, head, now))
     };
     let destroyed = state.destroy.is_some();
     let changed = !state.log.is_empty();
@@ -241,146 +216,6 @@ fn begin(inner: &Inner, state: &mut State, when: When, phase: Phase, now: Timest
         hooked: state.hooked,
         now,
     }
-}
-
-fn finish(
-    inner: &Inner,
-    state: &mut State,
-    base: Option<&Base>,
-    result: Result<Done, Failed>,
-    when: When,
-    using: bool,
-) -> Result<(), Error> {
-    let result = match result {
-        Ok(done) => done,
-        Err(failed) => return Err(fail(inner, state, base, failed, when)),
-    };
-    let log = state.pending.take().unwrap_or_default();
-    match result {
-        Done::Nothing => Ok(()),
-        Done::Touched { times, resend } => {
-            if let Some(stored) = &mut state.stored {
-                stored.times = stored.times.forward(times);
-                if resend {
-                    state.send_again();
-                }
-            }
-            Ok(())
-        }
-        Done::Stored(now) => stored(inner, state, now, using),
-        Done::Ended => {
-            state.destroy = None;
-            state.closed = Some(ErrorKind::Ended);
-            state.outgoing = Outgoing::Remove;
-            Ok(())
-        }
-        Done::Gone => {
-            inner.stats.gone.add();
-            state.closed = Some(ErrorKind::Ended);
-            state.outgoing = Outgoing::Nothing;
-            let signs = log.renew || log.login.is_some();
-            if when == When::Head && !signs {
-                Ok(())
-            } else {
-                Err(ErrorKind::Ended.into())
-            }
-        }
-    }
-}
-
-/// What a failed commit leaves to be done: after one in the handler, whatever it did not store.
-fn fail(
-    inner: &Inner,
-    state: &mut State,
-    base: Option<&Base>,
-    failed: Failed,
-    when: When,
-) -> Error {
-    let Failed { error, open } = failed;
-    if error.kind() == ErrorKind::Superseded {
-        inner.stats.superseded.add();
-        state.closed = Some(ErrorKind::Superseded);
-        state.destroy = None;
-    }
-    // Meanwhile the handle may have been told to leave that session, or to end it.
-    let is_left = state.destroy.is_some()
-        || base
-            .zip(state.replaces.as_ref())
-            .is_some_and(|(base, old)| Arc::ptr_eq(&base.resident, &old.resident));
-    if when != When::Explicit || is_left || state.closed.is_some() {
-        state.pending = None;
-    } else if open.is_some() {
-        // Shown to the handler still, and looked after before anything else is written.
-        state.unsettled = open;
-    } else {
-        // The handler may try again, and if it does not, the response's commit does.
-        state.give_back();
-    }
-    error
-}
-
-fn stored(inner: &Inner, state: &mut State, now: NowStored, using: bool) -> Result<(), Error> {
-    let NowStored {
-        resident,
-        snapshot,
-        times,
-        token,
-        resend,
-        refused,
-    } = now;
-    let is_new = token.is_some();
-    // Once the head is released, or the client has gone, nothing would end the use.
-    let in_use = |in_use: Option<InUse>| {
-        inner.watch(&snapshot.head);
-        using.then(|| in_use.unwrap_or_else(|| InUse::new(&resident)))
-    };
-    // A login as somebody else, after this commit had begun, may have left the session behind.
-    let left = state.replaces.as_deref_mut();
-    if let Some(left) = left.filter(|left| Arc::ptr_eq(&left.resident, &resident)) {
-        (left.snapshot, left.times) = (snapshot, times);
-        return refused.map_or(Ok(()), Err);
-    }
-    let mut same = state.stored.as_mut();
-    same = same.filter(|kept| Arc::ptr_eq(&kept.resident, &resident));
-    let known = if let Some(kept) = same {
-        kept.in_use = in_use(kept.in_use.take());
-        kept.login_seq = snapshot.head.login_seq;
-        // What the handle knows stays what it was, unless this commit has replaced it: a renewal
-        // of somebody else, over which the changes were replayed, does not become ours.
-        if let Some(token) = token {
-            kept.digest = snapshot.head.digest;
-            kept.token = Some(token);
-        }
-        kept.snapshot = snapshot;
-        kept.times = times;
-        kept
-    } else {
-        state.last_id = Some(resident.id());
-        state.stored.insert(Stored {
-            in_use: in_use(None),
-            login_seq: snapshot.head.login_seq,
-            digest: snapshot.head.digest,
-            token,
-            resident,
-            snapshot,
-            times,
-        })
-    };
-    if let Some(token) = known.token.as_ref().filter(|_| is_new || resend) {
-        state.outgoing = Outgoing::Set(token.clone());
-    }
-    state.foreign_node = false;
-    state.eager = false;
-    refused.map_or(Ok(()), Err)
-}
-
-fn report(inner: &Inner, id: Option<cloakroom_core::SessionId>, error: &Error, when: When) {
-    let late = when == When::Late;
-    let kind = error.kind();
-    tracing::warn!(?id, %kind, late, "session commit failed");
-    inner
-        .events
-        .tell(|| crate::Event::CommitFailed { id, kind, late });
 }
 
 /// What became of a write whose reply is lost.

@@ -1,15 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom_core::{Record, SaveOutcome, Secret, Stamp, State, Timestamp, Token};
+use cloakroom_core::{Record, SaveOutcome, Secret, Stamp, State, Timestamp};
 
+use super::finish::{Done, done, same};
+use super::next::Next;
 use super::unsettled::{Failed, Unsettled};
-use super::{Base, Done, NowStored, Settled, settle, tell, touch};
+use super::{Base, Settled, settle, tell};
 use crate::cache::{Resident, Seen, View};
 use crate::inner::Inner;
-use crate::record::{Head, Snapshot, Unreadable};
+use crate::record::{Snapshot, Unreadable};
 use crate::session::ChangeLog;
-use crate::transport::Refresh;
 use crate::{Error, ErrorKind};
 
 /// How often a commit follows others that come first, before it gives up.
@@ -135,136 +136,6 @@ pub(super) async fn turn<'a>(
                 "earlier commits of this session do not end",
             )
         })
-}
-
-/// The record that a commit wants to store.
-#[derive(Debug)]
-pub(crate) struct Next {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) times: cloakroom_core::Times,
-    /// The new token that the client must be told.
-    token: Option<Token>,
-    /// It is to be told the one that it has once more.
-    resend: bool,
-    refused: Option<Error>,
-    /// Nothing would change.
-    is_same: bool,
-}
-
-impl Next {
-    /// Whether the secret is a new one.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.token.is_some()
-    }
-
-    /// Whether it only stores other attributes: the client is told nothing.
-    pub(super) fn is_plain(&self) -> bool {
-        !self.is_same && self.token.is_none() && !self.resend && self.refused.is_none()
-    }
-
-    pub(super) fn new(
-        inner: &Inner,
-        base: &Base,
-        log: &ChangeLog,
-        current: &View,
-        secret: &mut Option<Secret>,
-        now: Timestamp,
-    ) -> Result<Self, Error> {
-        let config = &inner.config;
-        let old = &current.snapshot;
-        let replayed = log.replay(&old.body, Some(old));
-        if replayed.body.len() > config.max_bytes && replayed.body.len() > old.body.len() {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        let mut head = old.head.clone();
-        // A renew that finds the record renewed meanwhile is dropped: whichever committed is the
-        // one token.
-        let renews = log.login.is_some() || (log.renew && head.digest == base.digest);
-        if renews {
-            let secret = secret.get_or_insert_with(Secret::generate);
-            head.replace_digest(secret.digest(), now);
-        }
-        if log.login.is_some() {
-            head.login_seq = head.login_seq.wrapping_add(1);
-            head.absolute_from = now;
-        }
-        if let Some(idle) = log.idle {
-            head.set_idle(idle);
-        }
-        let is_same = !renews && head.idle() == old.head.idle() && replayed.body == old.body;
-        let mut token = None;
-        let mut resend = false;
-        if renews {
-            let secret = secret.clone();
-            token = secret.map(|secret| Token::new(base.resident.id(), secret));
-        } else if base.may_send && head.digest == base.digest {
-            // Never when the secret has changed meanwhile. What is not sent is due still.
-            resend = cookie_is_due(inner, &base.resident, &head, now);
-            if resend {
-                head.sent_at = now;
-            }
-        }
-        head.set_node(config.node.as_deref());
-        let deadline = config.times.deadline(&head, now);
-        let times = cloakroom_core::Times {
-            used_at: now,
-            deadline,
-            expires_at: config.times.expires_at(deadline),
-        };
-        let owner = log.login.clone().or_else(|| old.owner.clone());
-        let stamp = old.stamp.next();
-        let snapshot = Arc::new(Snapshot {
-            stamp,
-            owner,
-            head,
-            body: replayed.body,
-        });
-        Ok(Self {
-            snapshot,
-            times,
-            token,
-            resend,
-            refused: replayed.refused,
-            is_same,
-        })
-    }
-}
-
-/// A cookie with a Max-Age is sent again one touch interval after it was last sent.
-pub(super) fn cookie_is_due(
-    inner: &Inner,
-    resident: &Resident,
-    head: &Head,
-    now: Timestamp,
-) -> bool {
-    if inner.transports.refresh() != Refresh::WithUse {
-        return false;
-    }
-    let sent_at = resident.sent_at().min(now);
-    now.since(sent_at) >= inner.config.times.touch_interval_of(head)
-}
-
-/// Nothing was to be written: the use may be worth a touch.
-async fn same(inner: &Arc<Inner>, base: &Base, current: View, next: Next, now: Timestamp) -> Done {
-    let resident = &base.resident;
-    if next.refused.is_some() {
-        return done(resident, current, next);
-    }
-    if inner.touch_is_due(resident.id(), &current, now) {
-        return touch::at_head(inner, base, now).await;
-    }
-    Done::Nothing
-}
-
-pub(super) fn done(resident: &Arc<Resident>, view: View, next: Next) -> Done {
-    Done::Stored(NowStored {
-        resident: Arc::clone(resident),
-        snapshot: view.snapshot,
-        times: view.times,
-        token: next.token,
-        resend: next.resend,
-        refused: next.refused,
-    })
 }
 
 enum Written {

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use cloakroom_core::{Times, Timestamp, TouchOutcome};
 
-use super::save::cookie_is_due;
-use super::{Base, Done};
+use super::Base;
+use super::finish::Done;
+use super::next::cookie_is_due;
 use crate::Origin;
 use crate::cache::{Resident, View};
 use crate::events::Event;

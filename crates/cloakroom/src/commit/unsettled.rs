@@ -3,8 +3,9 @@ use std::sync::Arc;
 use cloakroom_core::{Peek, Secret, SessionId, Stamp, State as RecordState};
 
 use super::create::First;
-use super::save::{Next, Sent, done, keep};
-use super::{Done, stored};
+use super::finish::{Done, done, stored};
+use super::next::Next;
+use super::save::{Sent, keep};
 use crate::cache::Resident;
 use crate::inner::Inner;
 use crate::session::{Cell, Phase, State};

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::cell::State;
 use super::handle::Session;
 use super::log::Update;
 use super::seen::{below_log, json_of, seen};
+use super::state::State;
 use super::value;
 use crate::{Error, ErrorKind};
 

@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use cloakroom_core::{Owner, SessionId, Timestamp};
 
-use super::cell::{Cell, Phase, State, Stored};
+use super::cell::{Cell, Phase};
 use super::log::Scope;
 use super::shared::SharedLog;
+use super::state::{State, Stored};
 use crate::record::EndReason;
 use crate::{Error, ErrorKind, Origin, Presented, Timeout};
 

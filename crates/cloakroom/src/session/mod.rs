@@ -7,9 +7,11 @@ mod log;
 mod name;
 mod seen;
 mod shared;
+mod state;
 mod value;
 
-pub(crate) use self::cell::{Cell, Outgoing, Phase, State, Stored};
+pub(crate) use self::cell::{Cell, Phase};
 pub use self::handle::Session;
 pub(crate) use self::log::{ChangeLog, Scope};
 pub(crate) use self::shared::SharedLog;
+pub(crate) use self::state::{Outgoing, State, Stored};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::cell::State;
 use super::log::{Lookup, Scope};
+use super::state::State;
 use crate::record::{Attributes, Snapshot};
 
 /// An attribute's text, found in the log or still to be looked for in the shared snapshot.
