@@ -158,15 +158,16 @@ impl Cache {
         Self::new(Bound::None)
     }
 
-    /// A session leaves L1 when it was not used for so long (on moka's clock). Default: none.
-    /// Stalwart's `ttl`.
+    /// A session leaves L1 when it was not used for so long (on moka's clock). Default: none, and more
+    /// than 1,000 years are none. Stalwart's `ttl`.
     #[must_use]
     pub const fn idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
     }
 
-    /// A session leaves L1 so long after it was loaded (on moka's clock). Default: none.
+    /// A session leaves L1 so long after it was loaded (on moka's clock). Default: none, and more than
+    /// 1,000 years are none.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);

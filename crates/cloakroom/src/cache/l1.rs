@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use cloakroom_core::{Secret, SessionId};
 use dashmap::DashMap;
@@ -15,6 +16,10 @@ use crate::events::Events;
 /// What a resident weighs beside its attributes, in bytes, when L1 is bounded by bytes; measured by
 /// the test `memory_per_session` of this crate.
 const OVERHEAD: usize = 650;
+
+/// The longest time that moka takes: with more its builder panics. Nothing is lost by it, as a node does
+/// not run for so long.
+const LONGEST_IN_MOKA: Duration = Duration::from_hours(1_000 * 365 * 24);
 
 /// Every resident of this node, also those that moka has evicted but somebody still holds. An entry
 /// is made with its resident and removed by its drop.
@@ -96,10 +101,11 @@ impl L1 {
             )),
         };
         let moka = builder.map(|mut builder| {
-            if let Some(idle) = cache.idle {
+            let lasting = |time: &Duration| *time <= LONGEST_IN_MOKA;
+            if let Some(idle) = cache.idle.filter(lasting) {
                 builder = builder.time_to_idle(idle);
             }
-            if let Some(ttl) = cache.ttl {
+            if let Some(ttl) = cache.ttl.filter(lasting) {
                 builder = builder.time_to_live(ttl);
             }
             builder.build_with_hasher(RandomState::default())

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::key::{Key, Reading, reading, spelling};
-use super::read::{
-    Read, boolean, cache_duration, choice, duration_above_zero, seconds_or_minus_one, size, whole,
-};
+use super::read::{Read, boolean, choice, duration_above_zero, seconds_or_minus_one, size, whole};
 use crate::text::format_duration;
 use crate::{Cache, Coherence, Eviction};
 
 const ENTRIES: &str = "a whole number; 0 is no cache";
-const TIME: &str = "a duration such as \"1h\", at least 1ms and at most 36500d";
+const TIME: &str = "a duration of at least 1ms, such as \"1h\"";
 const BOOL: &str = "true or false";
 
 pub(super) const KEYS: &[Key] = &[
@@ -37,17 +35,19 @@ pub(super) const KEYS: &[Key] = &[
         aliases: &[],
     },
     Key {
-        ours: spelling("cache.idle", TIME, |text| cache_duration(text).map(idle)),
+        ours: spelling("cache.idle", TIME, |text| {
+            duration_above_zero(text).map(idle)
+        }),
         aliases: &[
             spelling("jmap.session.cache.ttl", TIME, |text| {
-                cache_duration(text).map(idle)
+                duration_above_zero(text).map(idle)
             }),
-            spelling("ttl", TIME, |text| cache_duration(text).map(idle)),
+            spelling("ttl", TIME, |text| duration_above_zero(text).map(idle)),
         ],
     },
     Key {
         ours: spelling("cache.ttl", TIME, |text| {
-            let ttl = cache_duration(text)?;
+            let ttl = duration_above_zero(text)?;
             Ok(reading(format_duration(ttl), move |to| {
                 to.builder.config.cache.ttl = Some(ttl);
             }))

@@ -20,23 +20,12 @@ impl<E: Display> From<E> for Wrong {
 
 pub(super) type Read<T> = Result<T, Wrong>;
 
-/// moka refuses a thousand years, and a panic at start-up is no answer to a setting.
-const LONGEST_IN_CACHE: Duration = Duration::from_hours(36_500 * 24);
-
 pub(super) fn duration(text: &str) -> Read<Duration> {
     Ok(parse_duration(text)?)
 }
 
 pub(super) fn duration_above_zero(text: &str) -> Read<Duration> {
     above_zero(duration(text)?)
-}
-
-pub(super) fn cache_duration(text: &str) -> Read<Duration> {
-    let given = duration_above_zero(text)?;
-    if given > LONGEST_IN_CACHE {
-        return Err(Wrong("too long".to_owned()));
-    }
-    Ok(given)
 }
 
 fn above_zero(given: Duration) -> Read<Duration> {
@@ -205,14 +194,6 @@ mod tests {
             assert_eq!(seconds_timeout(text).unwrap(), Timeout::Never, "{text}");
         }
         assert!(seconds_timeout("1.5").is_err());
-    }
-
-    #[test]
-    fn a_time_in_the_cache_stays_below_what_panics() {
-        assert!(cache_duration("36500d").is_ok());
-        for text in ["36500d1ms", "0s", "60000w"] {
-            assert!(cache_duration(text).is_err(), "{text}");
-        }
     }
 
     #[test]
