@@ -55,6 +55,7 @@ mod scheme;
 mod service;
 mod session;
 mod settings;
+mod shutdown;
 mod slot;
 mod stats;
 mod tasks;

@@ -303,51 +303,10 @@ impl SessionManager {
         self.settled().await;
         let mut report = ShutdownReport::default();
         if self.inner.config.on_shutdown == OnShutdown::Destroy {
-            report.destroyed = self.destroy_all().await;
+            report.destroyed = crate::shutdown::destroy_all(&self.inner).await;
         }
         report.lost = self.inner.stats.late_commits_lost.get();
         report
-    }
-
-    /// Ends every session of an exclusive store that this node holds, or that the store finds by its
-    /// index of deadlines: at the end of time all of them are due.
-    async fn destroy_all(&self) -> u64 {
-        let mut destroyed = 0;
-        // Those that this node holds are told why; they may have no deadline.
-        for resident in self.inner.l1.residents() {
-            let (id, now) = (resident.id(), self.inner.now());
-            let snapshot = resident.view().snapshot;
-            let ended =
-                crate::commit::end(&self.inner, id, &snapshot, EndReason::Shutdown, now).await;
-            destroyed += u64::from(ended.is_ok_and(|ended| ended.is_some()));
-        }
-        loop {
-            let due = cloakroom_core::Due::Limit(PAGE);
-            match self.inner.store.expire(Timestamp::MAX, due).await {
-                Ok(ended) if ended.is_empty() => return destroyed,
-                Ok(ended) => {
-                    let now = self.inner.now();
-                    for (id, record) in ended {
-                        destroyed += 1;
-                        self.inner.forget(id);
-                        self.inner.stats.ends.add();
-                        self.inner.stats.lasted.note(&record.head, now);
-                        self.inner.tombstones.note(id, record.times.expires_at);
-                        self.inner.events.tell(|| crate::Event::Ended {
-                            id,
-                            reason: EndReason::Shutdown,
-                            owner: record.owner.clone(),
-                            attributes: crate::events::attributes_of(&record.body),
-                        });
-                    }
-                    crate::tombstones::forget_surplus(&self.inner, now).await;
-                }
-                Err(error) => {
-                    self.inner.store_failed("expire", &error);
-                    return destroyed;
-                }
-            }
-        }
     }
 
     /// Empties L1, for tests: the next use of each session loads it. Jarvis' `Reset`.

@@ -116,13 +116,23 @@ pub(crate) async fn end_record(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<Option<Record>, Error> {
+    let tombstone = tombstone_of(inner, record, reason, now);
+    perform(inner, id, tombstone, reason, now, || record.clone()).await
+}
+
+/// What is remembered of a record whose session ends at `now`; nothing if nothing shall be.
+pub(crate) fn tombstone_of(
+    inner: &Inner,
+    record: &Record,
+    reason: EndReason,
+    now: Timestamp,
+) -> Option<Record> {
     // Without a reason in its head it has timed out, for whoever can read it.
     let head = Head::decode(&record.head).map_or_else(
         |_| record.head.clone(),
         |head| ended_head(head, reason, now),
     );
-    let tombstone = tombstone(inner, record.stamp, head, now);
-    perform(inner, id, tombstone, reason, now, || record.clone()).await
+    tombstone(inner, record.stamp, head, now)
 }
 
 /// `known` is the session as it was last seen, should the store's answer be lost.

@@ -5,7 +5,7 @@ use cloakroom_core::{Due, Record, SessionId, Timestamp, Token};
 use super::load::{Read, load};
 use super::token::{Resolution, admit};
 use crate::cache::{Found, Loaded, Tombstone};
-use crate::config::OnUnreadable;
+use crate::config::{CLOCK_SKEW, OnUnreadable};
 use crate::events::{Event, attributes_of};
 use crate::inner::Inner;
 use crate::record::Unreadable;
@@ -18,6 +18,12 @@ pub(super) fn outcome_of(inner: &Inner, tombstone: &Tombstone, now: Timestamp) -
         (at, Presented::Ended { at, reason })
     } else {
         let at = tombstone.times.deadline.unwrap_or(tombstone.times.used_at);
+        // By the clock of whoever ended it. What is still to come has not happened: that clock was
+        // wrong, or has been put back since, and how the session ended is not known.
+        if now + CLOCK_SKEW < at {
+            return Presented::Unknown;
+        }
+        let at = at.min(now);
         (at, Presented::TimedOut { at })
     };
     if now.since(at) < inner.config.times.retention {

@@ -72,6 +72,7 @@ scenarios! {
     how_a_session_ended_is_told_until_the_retention_is_over_purged_or_not:
         not_redis("the server forgets by its own clock, which the test cannot set"),
     a_tombstone_gives_the_reason_to_the_holder_of_the_secret_and_to_nobody_else,
+    the_first_ending_stands_when_the_deadline_has_passed: minutes_ago(70),
     a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal:
         not_redis("the server forgets by its own clock, which the test cannot set"),
     a_session_that_is_only_read_after_a_step_back_still_ends: minutes_ago(90),
@@ -884,6 +885,50 @@ fn other_secret(cookie: &str) -> String {
 }
 
 // --- a clock that steps ---
+
+async fn the_first_ending_stands_when_the_deadline_has_passed(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let store = home.store();
+    let node = || quiet(store.clone(), &clock).retention(10 * HOUR);
+    let (here, there) = (node().build().unwrap(), node().build().unwrap());
+    let ended = [
+        (signed_up(&here).await, EndReason::Logout),
+        (signed_up(&here).await, EndReason::Revoked),
+        (signed_up(&here).await, EndReason::Replaced),
+    ];
+    let login = |name: &str| {
+        let owner = Owner::new(name).unwrap();
+        |session: Session| async move { session.login(owner).unwrap() }
+    };
+    ended[2].0.visit(&here, login("ada")).await.ok();
+    // The other node has copies, which are due when it looks again.
+    let holders = ended.each_ref().map(|(client, _)| client.fork());
+    for holder in &holders {
+        holder.visit(&there, read).await.ok();
+    }
+    let at = clock.advance(MIN);
+    let logout = |session: Session| async move { session.destroy().unwrap() };
+    ended[0].0.visit(&here, logout).await.ok();
+    assert!(here.manager().destroy(holders[1].id()).await.unwrap());
+    ended[2].0.visit(&here, login("bob")).await.ok();
+    clock.advance(66 * MIN);
+    for node in [&there, &here] {
+        for pass in 0..2 {
+            for (holder, (_, reason)) in holders.iter().zip(&ended) {
+                let told = holder.fork().visit(node, presented).await.ok();
+                let reason = *reason;
+                assert_eq!(told, Presented::Ended { at, reason }, "{pass}");
+            }
+            let ids = holders.each_ref().map(Client::id);
+            let gone = node.manager().check_expiration(&ids).await.unwrap();
+            assert_eq!(gone, ids);
+            node.manager().run_now(Job::Poll).await.unwrap();
+        }
+    }
+    // Bob's session is the one that has timed out.
+    let expired = [&there, &here].map(|node| node.manager().stats().expired);
+    assert_eq!(expired.iter().sum::<u64>(), 1);
+}
 
 async fn a_clock_that_steps_back_an_hour_ends_nothing_purges_nothing_and_makes_nothing_immortal(
     home: &Home,
