@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::{
-    BuildError, Coherence, CommitAt, Event, MemoryStore, Owner, Session, SessionLayer,
+    BuildError, Cache, Coherence, CommitAt, Event, Eviction, Job, MemoryStore, Owner, Session,
+    SessionLayer,
 };
 use cloakroom_conformance::{Faults, FaultyStore, ManualClock, Op};
 use tokio::sync::Notify;
@@ -88,6 +89,32 @@ async fn changes_wait_no_longer_than_the_bound() {
     assert_eq!(faults.counts().save, 1, "though one request still stays");
     go.notify_one();
     staying.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_is_found_and_stored_though_others_have_taken_its_place_in_l1() {
+    let (store, faults) = FaultyStore::new(MemoryStore::new());
+    let layer = quiet(store, &ManualClock::default())
+        .cache(Cache::entries(1).eviction(Eviction::Idle(Duration::ZERO)))
+        .commit_at(LONG)
+        .build()
+        .unwrap();
+    let client = Client::new();
+    client.visit(&layer, count).await.ok();
+    let (go, staying) = staying(&client, &layer);
+    tokio::task::yield_now().await;
+    client.visit(&layer, count).await.ok();
+    for _ in 0..10 {
+        Client::new().visit(&layer, count).await.ok();
+        layer.manager().run_now(Job::Poll).await.unwrap();
+    }
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
+    assert_eq!(faults.counts().save, 0);
+    go.notify_one();
+    staying.await.unwrap();
+    layer.manager().settled().await;
+    layer.manager().reset();
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(2));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ scenarios! {
     a_client_whose_session_has_timed_out_is_told_so_by_header_and_status: minutes_ago(75),
     a_hook_fills_each_new_session_on_top_of_what_the_handler_wrote,
     a_hook_that_refuses_stores_nothing_and_sends_no_cookie,
+    with_eager_sessions_the_hook_runs_before_the_handler,
     an_eager_session_is_stored_also_by_a_request_that_fails_and_is_empty_then,
     a_manager_finds_a_session_by_its_id_and_ends_it_once,
     a_reset_empties_l1_and_ends_nothing,
@@ -42,6 +43,7 @@ scenarios! {
     statistics_tell_the_most_sessions_in_memory_and_how_long_sessions_lasted:
         only_memory("the figures of one manager, whatever its store"),
     a_refused_new_session_leaves_the_old_one_of_a_login_alive,
+    a_layer_in_front_may_bring_the_token_from_the_address,
 }
 
 async fn presented(session: Session) -> Presented {
@@ -211,6 +213,30 @@ async fn a_hook_that_refuses_stores_nothing_and_sends_no_cookie(home: &Home) {
         assert_eq!(answer.set_cookie, None);
         assert_eq!(faults.counts().total(), 0);
     }
+}
+
+/// J11: with a session for every request the handler finds it filled.
+async fn with_eager_sessions_the_hook_runs_before_the_handler(home: &Home) {
+    let (store, faults) = FaultyStore::new(home.store());
+    let layer = |refuses: bool| {
+        quiet(store.clone(), &ManualClock::new(home.start()))
+            .eager(true)
+            .on_create(move |session: Session| {
+                let filled = session.insert("n", 7).map_err(|_| Refusal::default());
+                let forbidden = Err(Refusal::status(StatusCode::FORBIDDEN));
+                std::future::ready(if refuses { forbidden } else { filled })
+            })
+            .build()
+            .unwrap()
+    };
+    let client = Client::new();
+    assert_eq!(client.visit(&layer(false), read).await.ok(), Some(7));
+    assert_eq!(client.visit(&layer(false), read).await.ok(), Some(7));
+    assert_eq!(faults.take_counts().create, 1);
+    let refused = Client::new().visit(&layer(true), read).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!((refused.set_cookie.clone(), refused.value()), (None, None));
+    assert_eq!(faults.counts().create, 0);
 }
 
 /// J12: a session for every request without one.
@@ -712,4 +738,34 @@ async fn a_refused_new_session_leaves_the_old_one_of_a_login_alive(home: &Home) 
     assert_eq!(client.visit(&layer, login("bob")).await.status, 500);
     assert_eq!(client.id(), before);
     assert!(layer.manager().exists(before).await.unwrap());
+}
+
+/// T32 is left out; who must have it needs no help of the layer: the token that comes back in a header
+/// is put into addresses, and taken out of them by a layer in front.
+async fn a_layer_in_front_may_bring_the_token_from_the_address(home: &Home) {
+    let layer = quiet(home.store(), &ManualClock::new(home.start()))
+        .header(cloakroom::SessionHeader::new("x-session"))
+        .build()
+        .unwrap();
+    let service = layer.layer(service_fn(|request: Request<()>| async move {
+        let session = Session::load(&request.into_parts().0).await.unwrap();
+        Ok::<_, Infallible>(Response::new(count(session).await.to_string()))
+    }));
+    let in_front = service.map_request(|request: Request<()>| {
+        let (mut parts, body) = request.into_parts();
+        if let Some((_, token)) = parts.uri.path().split_once(";jsessionid=") {
+            let token = token.parse().unwrap();
+            parts.headers.insert("x-session", token);
+        }
+        Request::from_parts(parts, body)
+    });
+    let send = |uri: &str| {
+        let request = Request::builder().uri(uri).body(()).unwrap();
+        in_front.clone().oneshot(request)
+    };
+    let first = send("/page").await.unwrap();
+    let token = first.headers()["x-session"].to_str().unwrap();
+    assert_eq!(first.body(), "1");
+    let second = send(&format!("/page;jsessionid={token}")).await.unwrap();
+    assert_eq!(second.body(), "2");
 }
