@@ -3,30 +3,47 @@ use std::sync::Arc;
 
 use cloakroom_core::{Capabilities, Expiry, Reach};
 
+/// How many round trips a store has made so far; `None` where nobody counts them.
+pub(crate) type Counter = dyn Fn() -> Option<u64> + Send + Sync;
+
+/// A store under test.
+pub(crate) struct Tested<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) count: Arc<Counter>,
+}
+
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// One sentence of the contract, as a check over any store. It panics if the store breaks it.
 pub(crate) struct Case<S> {
     pub(crate) name: &'static str,
     pub(crate) needs: Needs,
-    pub(crate) run: for<'a> fn(&'a Arc<S>) -> Running<'a>,
+    pub(crate) run: for<'a> fn(&'a Tested<S>) -> Running<'a>,
 }
 
 /// `case!(name)` for a check over `&S`, `case!(shared name)` for one over `&Arc<S>`, which needs
-/// tasks of its own; `if` says what the backend must be able to do.
+/// tasks of its own, `case!(counted name)` for one over `&S` and the count of its round trips; `if`
+/// says what the backend must be able to do.
 macro_rules! case {
     ($name:ident $(if $needs:expr)?) => {
         crate::case::Case {
             name: stringify!($name),
             needs: crate::case::needs!($($needs)?),
-            run: |store| Box::pin($name(&**store)),
+            run: |tested| Box::pin($name(&*tested.store)),
         }
     };
     (shared $name:ident $(if $needs:expr)?) => {
         crate::case::Case {
             name: stringify!($name),
             needs: crate::case::needs!($($needs)?),
-            run: |store| Box::pin($name(store)),
+            run: |tested| Box::pin($name(&tested.store)),
+        }
+    };
+    (counted $name:ident) => {
+        crate::case::Case {
+            name: stringify!($name),
+            needs: crate::case::Needs::RoundTrips,
+            run: |tested| Box::pin($name(&*tested.store, &*tested.count)),
         }
     };
 }
@@ -58,11 +75,18 @@ pub(crate) enum Needs {
     NoFeed,
     Exclusive,
     OwnClock,
+    /// Somebody counts the round trips.
+    RoundTrips,
 }
 
 impl Needs {
     /// Why a backend cannot run the case; `None` if it can.
-    pub(crate) fn lacking(self, can: Capabilities, own_clock: bool) -> Option<&'static str> {
+    pub(crate) fn lacking(
+        self,
+        can: Capabilities,
+        own_clock: bool,
+        count: &Counter,
+    ) -> Option<&'static str> {
         let (met, reason) = match self {
             Self::Nothing => (true, ""),
             Self::Search => (
@@ -90,6 +114,10 @@ impl Needs {
             ),
             Self::Exclusive => (can.exclusive, "other processes may write to the store"),
             Self::OwnClock => (own_clock, "the store has no clock of its own"),
+            Self::RoundTrips => (
+                count().is_some(),
+                "nobody counts the round trips of the store",
+            ),
         };
         (!met).then_some(reason)
     }

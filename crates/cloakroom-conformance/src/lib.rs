@@ -20,14 +20,15 @@
 //!
 //! Each case is one sentence of the contract (see `docs/store-contract.md`), and one named test for
 //! each [`Backend`]. Besides, there is what tests of applications and stores need: a clock that is
-//! set by hand ([`ManualClock`]), a store that fails on purpose ([`FaultyStore`]), and a way to
-//! drop a future at any of its awaits ([`give_up_after`]).
+//! set by hand ([`ManualClock`]), a store that fails on purpose ([`FaultyStore`]), a way to
+//! drop a future at any of its awaits ([`give_up_after`]), and a count of round trips ([`RoundTrips`]).
 
 mod case;
 mod cases;
 mod clock;
 mod faulty;
 mod give_up;
+mod round_trips;
 mod sample;
 mod seed;
 mod suite;
@@ -35,7 +36,8 @@ mod suite;
 pub use crate::clock::ManualClock;
 pub use crate::faulty::{Corruption, Counts, Faults, FaultyStore, Gate, Op};
 pub use crate::give_up::give_up_after;
-pub use crate::suite::{Backend, CaseFailed, Missing, run, run_case};
+pub use crate::round_trips::RoundTrips;
+pub use crate::suite::{Backend, CaseFailed, Missing, run, run_case, run_counted_case};
 
 /// The walk-through for store authors: its code is compiled and run.
 #[cfg(doctest)]

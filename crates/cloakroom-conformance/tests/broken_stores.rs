@@ -5,7 +5,7 @@
 mod broken;
 
 use broken::{Broken, Sabotage};
-use cloakroom_conformance::run_case;
+use cloakroom_conformance::{Op, run_case, run_counted_case};
 use cloakroom_memory::MemoryStore;
 
 /// The sound store passes the case, the sabotaged one does not.
@@ -111,6 +111,52 @@ rejected! {
         "a_newcomer_misses_nothing_after_what_it_reads";
     a_feed_that_tells_before_it_is_live: broken::HastyFeed =>
         "every_feed_says_live_first";
+}
+
+/// What each call counts as, before which of them the store looks, and what a case says of it.
+async fn counted(case: &str, before: Option<Op>, each: u64) -> Result<(), String> {
+    let (store, faults) = broken::LooksFirst::before(before);
+    let count = move || Some(faults.counts().total() as u64 * each);
+    let done = run_counted_case(case, store, count).await;
+    done.map_err(|failed| failed.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_looks_before_it_does_something() {
+    for (op, case) in [
+        (Op::Create, "a_create_costs_one_round_trip"),
+        (Op::Load, "a_load_costs_one_round_trip"),
+        (Op::Load, "a_load_of_an_absent_row_costs_one_round_trip"),
+        (Op::Peek, "a_peek_costs_one_round_trip"),
+        (Op::Save, "a_save_costs_one_round_trip"),
+        (Op::Touch, "a_touch_costs_one_round_trip"),
+        (Op::End, "an_end_costs_two_round_trips_at_most"),
+    ] {
+        assert_eq!(counted(case, None, 1).await, Ok(()), "{case}");
+        let broken = counted(case, Some(op), 1).await.unwrap_err();
+        assert!(broken.contains("round trips, where"), "{case}: {broken}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_asks_twice_when_it_has_refused() {
+    for case in [
+        "a_refused_save_costs_two_round_trips_at_most",
+        "a_refused_touch_costs_two_round_trips_at_most",
+    ] {
+        assert_eq!(counted(case, None, 2).await, Ok(()), "one more is allowed");
+        let broken = counted(case, None, 3).await.unwrap_err();
+        assert!(broken.contains("3 round trips"), "{case}: {broken}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_counts_nothing_is_told_from_a_store_that_costs_nothing() {
+    let case = "a_load_costs_one_round_trip";
+    let broken = counted(case, None, 0).await.unwrap_err();
+    assert!(broken.contains("the count is wrong"), "{broken}");
+    let uncounted = run_case(case, MemoryStore::new()).await.unwrap_err();
+    assert_eq!(uncounted.to_string(), "nobody counts the round trips");
 }
 
 #[tokio::test(flavor = "multi_thread")]

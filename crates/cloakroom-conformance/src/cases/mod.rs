@@ -11,6 +11,7 @@ mod rule_03_touch;
 mod rule_04_end;
 mod rule_05_lost_reply;
 mod rule_06_stamps;
+mod rule_07_round_trips;
 mod rule_08_liveness;
 mod rule_09_expire;
 mod rule_09_expire_search;
@@ -32,6 +33,7 @@ pub(crate) fn all<S: SessionStore>() -> Vec<(&'static str, Vec<Case<S>>)> {
         ("rule_04_end", rule_04_end::cases()),
         ("rule_05_lost_reply", rule_05_lost_reply::cases()),
         ("rule_06_stamps", rule_06_stamps::cases()),
+        ("rule_07_round_trips", rule_07_round_trips::cases()),
         ("rule_08_liveness", rule_08_liveness::cases()),
         ("rule_09_expire", rule_09_expire::cases()),
         ("rule_09_expire_search", rule_09_expire_search::cases()),

@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use super::missing::Missing;
 use super::one::groups;
 use super::trial::{Options, Report, trial};
+use crate::case::Tested;
 
 type Trials = dyn FnOnce(&Arc<Options>, &Report) -> Vec<Trial>;
 
@@ -29,6 +30,37 @@ impl Backend {
         S: SessionStore,
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<S, Missing>> + Send,
+    {
+        Self::of(name, move || {
+            let made = factory();
+            async { made.await.map(|store| tested(store, || None)) }
+        })
+    }
+
+    /// As [`new`](Self::new), of a store whose round trips are counted, so that the cases of rule 7 can
+    /// be run: the factory gives the store, and what says how many it has made since any time.
+    ///
+    /// [`RoundTrips`](crate::RoundTrips) counts them for any server that speaks TCP. Nobody else may use
+    /// what is counted while a case runs. A count of `None` says that it cannot be told; the cases are
+    /// then ignored, as they are for a backend without a count.
+    pub fn counted<S, F, Fut, C>(name: impl Into<String>, factory: F) -> Self
+    where
+        S: SessionStore,
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(S, C), Missing>> + Send,
+        C: Fn() -> Option<u64> + Send + Sync + 'static,
+    {
+        Self::of(name, move || {
+            let made = factory();
+            async { made.await.map(|(store, count)| tested(store, count)) }
+        })
+    }
+
+    fn of<S, F, Fut>(name: impl Into<String>, factory: F) -> Self
+    where
+        S: SessionStore,
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Tested<S>, Missing>> + Send,
     {
         let factory = Arc::new(factory);
         let trials = move |options: &Arc<Options>, report: &Report| {
@@ -63,6 +95,13 @@ impl Backend {
 
     pub(super) fn into_trials(self, report: &Report) -> Vec<Trial> {
         (self.trials)(&Arc::new(self.options), report)
+    }
+}
+
+fn tested<S>(store: S, count: impl Fn() -> Option<u64> + Send + Sync + 'static) -> Tested<S> {
+    Tested {
+        store: Arc::new(store),
+        count: Arc::new(count),
     }
 }
 

@@ -8,5 +8,5 @@ mod trial;
 
 pub use self::backend::Backend;
 pub use self::missing::Missing;
-pub use self::one::{CaseFailed, run_case};
+pub use self::one::{CaseFailed, run_case, run_counted_case};
 pub use self::run::run;

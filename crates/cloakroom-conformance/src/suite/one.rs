@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use cloakroom_core::SessionStore;
 
-use crate::case::Case;
+use crate::case::{Case, Needs, Tested};
 use crate::cases;
 
 /// Runs one case, named with or without its group, against a store; on a multi-threaded tokio
@@ -22,19 +22,53 @@ use crate::cases;
 /// # });
 /// ```
 pub async fn run_case<S: SessionStore>(name: &str, store: S) -> Result<(), CaseFailed> {
+    run_counted_case(name, store, || None).await
+}
+
+/// As [`run_case`], of a store whose round trips are counted; see [`Backend::counted`].
+///
+/// # Errors
+///
+/// [`CaseFailed`] if the store breaks the rule, there is no such case, or it is about round trips and
+/// they are not counted.
+///
+/// ```
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+/// use cloakroom_conformance::{FaultyStore, run_counted_case};
+/// use cloakroom_memory::MemoryStore;
+///
+/// // Each call counts as one.
+/// let (store, faults) = FaultyStore::new(MemoryStore::new());
+/// let count = move || Some(faults.counts().total() as u64);
+/// run_counted_case("a_load_costs_one_round_trip", store, count).await.unwrap();
+/// # });
+/// ```
+///
+/// [`Backend::counted`]: super::Backend::counted
+pub async fn run_counted_case<S: SessionStore>(
+    name: &str,
+    store: S,
+    count: impl Fn() -> Option<u64> + Send + Sync + 'static,
+) -> Result<(), CaseFailed> {
     let (_, case) = groups::<S>()
         .find(|(group, case)| case.name == name || format!("{group}::{}", case.name) == name)
         .ok_or_else(|| CaseFailed("there is no such case".to_owned()))?;
-    let store = Arc::new(store);
-    run_on(case, store).await
+    if matches!(case.needs, Needs::RoundTrips) && count().is_none() {
+        return Err(CaseFailed("nobody counts the round trips".to_owned()));
+    }
+    let tested = Tested {
+        store: Arc::new(store),
+        count: Arc::new(count),
+    };
+    run_on(case, tested).await
 }
 
 /// Runs a case on a task of its own, so that a panic is an answer.
 pub(super) async fn run_on<S: SessionStore>(
     case: Case<S>,
-    store: Arc<S>,
+    tested: Tested<S>,
 ) -> Result<(), CaseFailed> {
-    let task = tokio::spawn(async move { (case.run)(&store).await });
+    let task = tokio::spawn(async move { (case.run)(&tested).await });
     match task.await {
         Ok(()) => Ok(()),
         Err(error) => {

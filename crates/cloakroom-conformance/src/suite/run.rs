@@ -115,6 +115,23 @@ mod tests {
     }
 
     #[test]
+    fn round_trips_are_judged_only_where_they_are_counted() {
+        let uncounted = Backend::new("memory", || async { Ok(MemoryStore::new()) });
+        let report = Report::new(true);
+        let gated = concluded("rule_07", &report, uncounted);
+        assert_eq!(gated.num_passed + gated.num_failed, 0);
+        let lines = closing_lines(&report);
+        assert!(lines.contains("round_trip: nobody counts the round trips of the store"));
+        let counted = Backend::counted("counted", || async {
+            let (store, faults) = FaultyStore::new(MemoryStore::new());
+            Ok((store, move || Some(faults.counts().total() as u64)))
+        });
+        let run = conclusion("rule_07", true, counted);
+        assert_eq!((run.num_failed, run.num_ignored), (0, 0));
+        assert_eq!(run.num_passed, gated.num_ignored);
+    }
+
+    #[test]
     fn a_store_that_never_answers_fails_within_the_patience() {
         let backend = Backend::new("stuck", || async {
             let (store, faults) = FaultyStore::new(MemoryStore::new());

@@ -6,7 +6,7 @@ use libtest_mimic::{Completion, Failed, Trial};
 
 use super::missing::Missing;
 use super::one::run_on;
-use crate::case::Case;
+use crate::case::{Case, Tested};
 
 #[derive(Debug)]
 pub(super) struct Options {
@@ -63,7 +63,7 @@ pub(super) fn trial<S, F, Fut>(
 where
     S: SessionStore,
     F: Fn() -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<S, Missing>> + Send,
+    Fut: Future<Output = Result<Tested<S>, Missing>> + Send,
 {
     let name = format!("{}::{group}::{}", options.name, case.name);
     let (factory, options) = (Arc::clone(factory), Arc::clone(options));
@@ -94,7 +94,7 @@ fn perform<S, F, Fut>(case: Case<S>, factory: &F, options: &Options) -> Result<(
 where
     S: SessionStore,
     F: Fn() -> Fut,
-    Fut: Future<Output = Result<S, Missing>>,
+    Fut: Future<Output = Result<Tested<S>, Missing>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
@@ -102,11 +102,13 @@ where
         .build()
         .map_err(|error| Verdict::Failed(error.to_string()))?;
     let attempt = async {
-        let store = factory().await.map_err(Verdict::Missing)?;
-        if let Some(reason) = case.needs.lacking(store.capabilities(), options.own_clock) {
+        let tested = factory().await.map_err(Verdict::Missing)?;
+        let can = tested.store.capabilities();
+        let lacking = case.needs.lacking(can, options.own_clock, &*tested.count);
+        if let Some(reason) = lacking {
             return Err(Verdict::Gated(reason));
         }
-        let done = run_on(case, Arc::new(store)).await;
+        let done = run_on(case, tested).await;
         done.map_err(|failed| Verdict::Failed(failed.to_string()))
     };
     let late = || Verdict::Failed(format!("no end within {:?}", options.patience));

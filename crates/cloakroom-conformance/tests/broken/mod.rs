@@ -1,5 +1,6 @@
 //! Stores that break one rule each: the memory store with one method replaced.
 
+mod costly;
 mod ends;
 mod expires;
 mod feeds;
@@ -13,6 +14,7 @@ use cloakroom_core::{
 };
 use cloakroom_memory::MemoryStore;
 
+pub(crate) use self::costly::*;
 pub(crate) use self::ends::*;
 pub(crate) use self::expires::*;
 pub(crate) use self::feeds::*;
