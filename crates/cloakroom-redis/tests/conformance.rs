@@ -1,9 +1,10 @@
 //! The store contract, case by case, on every kind of server.
 #![expect(clippy::panic, reason = "a case fails by panicking")]
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use cloakroom_conformance::{Backend, Missing, run};
+use cloakroom_conformance::{Backend, Missing, RoundTrips, run};
 use cloakroom_core::{Clock, SessionId, SystemClock};
 use cloakroom_redis::{RedisOptions, RedisStore};
 use cloakroom_services::{Error, REQUIRE_VARIABLE, shared};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
 fn backend(name: &str, url: fn() -> Result<String, Error>) -> Backend {
     let factory = move || async move {
         match url() {
-            Ok(url) => Ok(store(&url).await),
+            Ok(url) => Ok(counted(&url).await),
             Err(Error::Missing(missing)) => Err(Missing::new(
                 format!("{} is not installed", missing.service()),
                 missing.command(),
@@ -34,7 +35,28 @@ fn backend(name: &str, url: fn() -> Result<String, Error>) -> Backend {
             Err(error) => panic!("{error}"),
         }
     };
-    Backend::new(name, factory).own_clock()
+    Backend::counted(name, factory).own_clock()
+}
+
+/// A store whose round trips are counted on the wire, if it is one server without TLS: others tell
+/// their clients, or check, where they are.
+async fn counted(url: &str) -> (RedisStore, impl Fn() -> Option<u64> + use<>) {
+    let trips = match address(url) {
+        Some(server) => Some(RoundTrips::to(server).await.expect("there is a free port")),
+        None => None,
+    };
+    let through = trips
+        .as_ref()
+        .zip(address(url))
+        .map(|(trips, server)| url.replace(&server.to_string(), &trips.address().to_string()));
+    let store = store(through.as_deref().unwrap_or(url)).await;
+    (store, move || trips.as_ref().map(RoundTrips::count))
+}
+
+/// `redis://user:password@127.0.0.1:6379/...`
+fn address(url: &str) -> Option<SocketAddr> {
+    let server = url.strip_prefix("redis://")?.split(['/', '?']).next()?;
+    server.rsplit('@').next()?.parse().ok()
 }
 
 /// Each case has a prefix, and so keys, indexes and a channel, of its own.

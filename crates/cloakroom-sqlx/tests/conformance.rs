@@ -2,11 +2,12 @@
 
 #![expect(clippy::panic, reason = "a case fails by panicking")]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cloakroom_conformance::{Backend, Missing, run};
+use cloakroom_conformance::{Backend, Missing, RoundTrips, run};
 use cloakroom_services::{Error, shared};
 use cloakroom_sqlx::{
     MySqlOptions, MySqlStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
@@ -28,12 +29,14 @@ fn main() -> ExitCode {
         Backend::new("sqlite_memory", || async {
             Ok(sqlite(SqliteOptions::in_memory()).await)
         }),
-        Backend::new("postgres", || async {
-            Ok(postgres(&url(shared::postgres())?).await)
+        Backend::counted("postgres", || async {
+            let (url, count) = counted(url(shared::postgres())?).await;
+            Ok((postgres(&url).await, count))
         })
         .own_clock(),
-        Backend::new("mariadb", || async {
-            Ok(mysql(&url(shared::mariadb())?).await)
+        Backend::counted("mariadb", || async {
+            let (url, count) = counted(url(shared::mariadb())?).await;
+            Ok((mysql(&url).await, count))
         })
         .own_clock(),
     ])
@@ -66,6 +69,27 @@ async fn mysql(url: &str) -> MySqlStore {
     let store = store.expect("the server answers");
     store.migrate().await.expect("the table can be made");
     store
+}
+
+/// Round trips are counted on the wire, where the URL gives the server's address.
+async fn counted(url: String) -> (String, impl Fn() -> Option<u64> + use<>) {
+    let server = address(&url);
+    let trips = match server {
+        Some(server) => Some(RoundTrips::to(server).await.expect("there is a free port")),
+        None => None,
+    };
+    let through = trips
+        .as_ref()
+        .zip(server)
+        .map(|(trips, server)| url.replace(&server.to_string(), &trips.address().to_string()));
+    let count = move || trips.as_ref().map(RoundTrips::count);
+    (through.unwrap_or(url), count)
+}
+
+/// `postgres://user:password@127.0.0.1:5432/...`
+fn address(url: &str) -> Option<SocketAddr> {
+    let server = url.split("://").nth(1)?.split(['/', '?']).next()?;
+    server.rsplit('@').next()?.parse().ok()
 }
 
 fn url(service: Result<String, Error>) -> Result<String, Missing> {

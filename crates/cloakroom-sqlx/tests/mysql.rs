@@ -9,8 +9,6 @@
 mod cost;
 #[path = "support/harness.rs"]
 mod harness;
-#[path = "support/proxy.rs"]
-mod proxy;
 mod support;
 
 use std::process::ExitCode;
@@ -18,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use cloakroom_conformance::RoundTrips;
 use cloakroom_core::{
     CreateOutcome, Due, SaveOutcome, SessionId, SessionStore, StoreError, StoreErrorKind,
     Timestamp, TouchOutcome,
@@ -25,7 +24,6 @@ use cloakroom_core::{
 use cloakroom_services::MariaDb;
 use cloakroom_sqlx::{MySqlOptions, MySqlStore};
 use harness::{Case, cases};
-use proxy::Proxy;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use support::contract;
@@ -175,10 +173,10 @@ async fn nodes_may_migrate_at_once_and_then_need_few_rights(url: String) {
 
 async fn every_operation_is_one_round_trip_and_a_refusal_two(url: String) {
     let port = url.parse::<MySqlConnectOptions>().unwrap().get_port();
-    let proxy = Proxy::to(port).await;
-    let through = url.replace(&format!(":{port}"), &format!(":{}", proxy.port));
+    let trips = RoundTrips::to(([127, 0, 0, 1], port).into()).await.unwrap();
+    let through = url.replace(&format!(":{port}"), &format!(":{}", trips.address().port()));
     let store = store(options(&through).max_connections(1)).await;
-    for (name, cost) in cost::of(&store, &proxy).await {
+    for (name, cost) in cost::of(&store, &trips).await {
         let two = [
             "create of what exists",
             "refused touch",

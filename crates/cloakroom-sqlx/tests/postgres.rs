@@ -9,8 +9,6 @@
 mod cost;
 #[path = "support/harness.rs"]
 mod harness;
-#[path = "support/proxy.rs"]
-mod proxy;
 mod support;
 
 use std::process::ExitCode;
@@ -18,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use cloakroom_conformance::RoundTrips;
 use cloakroom_core::{
     Change, ChangeFeed, CreateOutcome, Due, Reach, SaveOutcome, SessionId, SessionStore, Stamp,
     StoreErrorKind, TouchOutcome,
@@ -25,7 +24,6 @@ use cloakroom_core::{
 use cloakroom_services::Postgres;
 use cloakroom_sqlx::{PostgresOptions, PostgresStore};
 use harness::{Case, cases, on_runtime};
-use proxy::Proxy;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use support::contract;
@@ -216,15 +214,15 @@ async fn rights_are_missed(
 
 async fn every_operation_is_one_round_trip(url: String) {
     let port = url.parse::<PgConnectOptions>().unwrap().get_port();
-    let proxy = Proxy::to(port).await;
-    let through = url.replace(&format!(":{port}"), &format!(":{}", proxy.port));
+    let trips = RoundTrips::to(([127, 0, 0, 1], port).into()).await.unwrap();
+    let through = url.replace(&format!(":{port}"), &format!(":{}", trips.address().port()));
     let store = options(&through)
         .max_connections(1)
         .connect()
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    for (name, cost) in cost::of(&store, &proxy).await {
+    for (name, cost) in cost::of(&store, &trips).await {
         assert_eq!(cost, 1, "{name}");
     }
 }

@@ -1,18 +1,18 @@
 //! What each operation costs in round trips, as counted on the wire.
 
+use cloakroom_conformance::RoundTrips;
 use cloakroom_core::{Due, Page, SessionStore};
 
-use crate::proxy::Proxy;
 use crate::support::record::{at, id, next, owned, owner, tombstone};
 
 /// The cost of every operation on a store whose statements are prepared, over one connection.
-pub(crate) async fn of<S: SessionStore>(store: &S, proxy: &Proxy) -> Vec<(&'static str, usize)> {
+pub(crate) async fn of<S: SessionStore>(store: &S, trips: &RoundTrips) -> Vec<(&'static str, u64)> {
     // The first use of each statement prepares it; the second shows what it costs from then on.
-    once(store, proxy).await;
-    once(store, proxy).await
+    once(store, trips).await;
+    once(store, trips).await
 }
 
-async fn once<S: SessionStore>(store: &S, proxy: &Proxy) -> Vec<(&'static str, usize)> {
+async fn once<S: SessionStore>(store: &S, trips: &RoundTrips) -> Vec<(&'static str, u64)> {
     let (id, first) = (id(), owned("ada"));
     let (second, third) = (next(&first, b"x"), next(&first, b"y"));
     let (tomb, page) = (
@@ -22,12 +22,12 @@ async fn once<S: SessionStore>(store: &S, proxy: &Proxy) -> Vec<(&'static str, u
             limit: 5,
         },
     );
-    let mut before = proxy.round_trips();
+    let mut before = trips.count();
     let mut costs = Vec::new();
     macro_rules! cost {
         ($name:literal, $operation:expr) => {
             assert!($operation.await.is_ok(), $name);
-            let now = proxy.round_trips();
+            let now = trips.count();
             costs.push(($name, now - before));
             before = now;
         };
