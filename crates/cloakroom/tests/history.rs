@@ -81,6 +81,10 @@ struct Slot {
     attempted: AtomicU64,
     /// A handler has called `destroy`; whether it was performed may be unknown.
     doomed: AtomicBool,
+    /// One of these calls was refused, or nobody waited for what became of it.
+    escaped: AtomicBool,
+    /// A handler has called `login`. A destroy from before a login is refused.
+    signed: AtomicBool,
     /// How many requests in a row did not find it.
     refusals: AtomicUsize,
 }
@@ -168,7 +172,10 @@ async fn handle(session: Session, act: Act, slot: Arc<Slot>) -> (StatusCode, See
         }
         Act::Set => session.insert("mark", slot.attempted.load(SeqCst)).unwrap(),
         Act::Renew => session.renew().unwrap(),
-        Act::Login => session.login(Owner::new("ada").unwrap()).unwrap(),
+        Act::Login => {
+            slot.signed.store(true, SeqCst);
+            session.login(Owner::new("ada").unwrap()).unwrap();
+        }
         Act::Destroy => {
             slot.doomed.store(true, SeqCst);
             session.destroy().unwrap();
@@ -245,6 +252,7 @@ impl World {
             if chance.below(8) == 0 && act != Act::AddAndPanic {
                 let request = self.request(&slot, on, act);
                 drop(give_up_after(chance.below(6), request).await);
+                slot.escaped.fetch_or(act == Act::Destroy, SeqCst);
             } else {
                 self.act(&slot, on, act).await;
             }
@@ -282,6 +290,8 @@ impl World {
             return;
         };
         let status = answer.status;
+        let refused = act == Act::Destroy && status != StatusCode::OK;
+        slot.escaped.fetch_or(refused, SeqCst);
         let Some(seen) = answer.value() else { return };
         let active = seen.presented == Presented::Active;
         if !active {
@@ -372,7 +382,8 @@ impl World {
             .is_some();
         assert!(alive || doomed, "{} has vanished", slot.id);
         // In bad weather a destroy may have failed, and said so.
-        let must_be_dead = slot.has_ended() || (doomed && !self.stormy);
+        let may_escape = self.stormy || (slot.escaped.load(SeqCst) && slot.signed.load(SeqCst));
+        let must_be_dead = slot.has_ended() || (doomed && !may_escape);
         assert!(!(alive && must_be_dead), "{} lives on", slot.id);
         for node in &self.nodes {
             let look = |session: Session| async move { session.presented() };
@@ -436,6 +447,8 @@ async fn sign_up(layer: &SessionLayer, on: usize) -> Arc<Slot> {
             nodes: Default::default(),
             attempted: AtomicU64::new(1),
             doomed: AtomicBool::new(false),
+            escaped: AtomicBool::new(false),
+            signed: AtomicBool::new(false),
             refusals: AtomicUsize::new(0),
         };
         slot.nodes[on].acknowledged.store(1, SeqCst);
