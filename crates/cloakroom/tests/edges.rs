@@ -249,6 +249,51 @@ async fn l1_holds_exactly_as_many_sessions_as_it_may() {
     }
 }
 
+/// Of most hits L1's least-recently-used order is not told: this must not be to their disadvantage.
+#[tokio::test]
+async fn a_session_in_use_stays_in_l1_however_many_come_after_it() {
+    // moka itself looks at reads and newcomers in batches: of a handful it knows no order.
+    for max in [200, 640] {
+        let clock = ManualClock::default();
+        let layer = builder(&clock).cache(Cache::entries(max)).build().unwrap();
+        let (used, unused) = (signed_up(&layer).await, signed_up(&layer).await);
+        let id = async |client: &Client| client.visit(&layer, |s| async move { s.id() }).await.ok();
+        let (used_id, unused_id) = (id(&used).await.unwrap(), id(&unused).await.unwrap());
+        for _ in 0..5 * max {
+            assert_eq!(used.visit(&layer, read).await.ok(), Some(1));
+            signed_up(&layer).await;
+        }
+        let loads = layer.manager().stats().loads;
+        assert_eq!(loads, 0, "of at most {max}");
+        assert!(layer.manager().is_cached(used_id), "of at most {max}");
+        assert!(!layer.manager().is_cached(unused_id));
+    }
+}
+
+/// What has left is not found by the way that hits take.
+#[tokio::test]
+async fn what_has_left_l1_is_loaded_again() {
+    let clock = ManualClock::default();
+    let layer = builder(&clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let held = client.visit(&layer, |s| async move { s }).await.ok();
+    for loads in 1..3 {
+        layer.manager().reset();
+        assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+        assert_eq!(layer.manager().stats().loads, loads);
+    }
+    drop(held);
+    let layer = builder(&clock)
+        .cache(Cache::entries(9).eviction(Eviction::OnExit))
+        .build()
+        .unwrap();
+    let client = signed_up(&layer).await;
+    for loads in 1..3 {
+        assert_eq!(client.visit(&layer, read).await.ok(), Some(1));
+        assert_eq!(layer.manager().stats().loads, loads);
+    }
+}
+
 #[tokio::test]
 async fn an_eviction_after_no_time_is_at_the_next_poll_and_after_the_longest_never() {
     for (idle, after, evicted) in [

@@ -56,11 +56,16 @@ impl Table {
 
     fn count(&self) {
         let made = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let there = made.saturating_sub(self.evictions.load(Ordering::Relaxed));
+        let there = self.there(made);
         // A read is enough as a rule: the maximum moves rarely.
         if there > self.most.load(Ordering::Relaxed) {
             self.most.fetch_max(there, Ordering::Relaxed);
         }
+    }
+
+    /// How many residents there are when so many were made.
+    fn there(&self, made: u64) -> u64 {
+        made.saturating_sub(self.evictions.load(Ordering::Relaxed))
     }
 
     pub(super) fn forget(&self, id: SessionId) {
@@ -83,8 +88,14 @@ impl Table {
 pub(crate) struct L1 {
     moka: Option<Moka<SessionId, Arc<Resident>, RandomState>>,
     is_by_bytes: bool,
+    /// moka counts the time since the last use, or since the entry was made.
+    is_timed: bool,
     table: Arc<Table>,
 }
+
+/// A use is told to moka unless so small a part of all residents is younger than the last use that
+/// was told.
+const UNTOLD: u64 = 64;
 
 impl L1 {
     pub(crate) fn new(cache: &Cache, events: Arc<Events>) -> Self {
@@ -113,6 +124,7 @@ impl L1 {
         Self {
             moka,
             is_by_bytes: matches!(cache.bound, Bound::Bytes(_)),
+            is_timed: cache.idle.is_some() || cache.ttl.is_some(),
             table: Arc::new(Table {
                 entries: DashMap::default(),
                 private: Mutex::default(),
@@ -129,17 +141,35 @@ impl L1 {
         self.moka.is_some()
     }
 
-    /// The copy of a session. Hits look in moka only; a miss asks the table, which knows those that
-    /// were evicted while in use. An evicted one that is not in use is a miss, though moka may keep
-    /// it until its next maintenance, or until other threads have moved on.
+    /// The copy of a session. A hit is found in the table if moka has heard of its use lately, and
+    /// in moka if not; a miss asks the table, which knows those that were evicted while in use. An
+    /// evicted one that is not in use is a miss, though moka may keep it until its next maintenance,
+    /// or until other threads have moved on.
     pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Resident>> {
         let moka = self.moka.as_ref()?;
-        if let Some(resident) = moka.get(&id) {
+        let made = self.table.made.load(Ordering::Relaxed);
+        if !self.is_timed
+            && let Some(resident) = self.find_told(id, made)
+        {
             return Some(resident);
         }
-        let resident = self.find(id).filter(|resident| resident.is_held())?;
-        moka.insert(id, Arc::clone(&resident));
+        let resident = if let Some(resident) = moka.get(&id) {
+            resident
+        } else {
+            let resident = self.find(id).filter(|resident| resident.is_held())?;
+            moka.insert(id, Arc::clone(&resident));
+            resident
+        };
+        resident.set_told(made);
         Some(resident)
+    }
+
+    /// A resident of whose use moka need not hear again: that costs a third of a hit, and decides
+    /// nothing while few others have come since.
+    fn find_told(&self, id: SessionId, made: u64) -> Option<Arc<Resident>> {
+        let resident = self.find(id)?;
+        let newcomers = resident.newcomers(made)?;
+        (newcomers <= self.table.there(made) / UNTOLD).then_some(resident)
     }
 
     /// Whether a request would find a copy; does not count as its use.
@@ -190,6 +220,7 @@ impl L1 {
             }
         };
         moka.insert(id, Arc::clone(&resident));
+        resident.set_told(self.table.made.load(Ordering::Relaxed));
         // With the poll switched off nobody else would.
         self.tell_evicted();
         resident
@@ -215,6 +246,9 @@ impl L1 {
     pub(crate) fn evict(&self, id: SessionId) {
         if let Some(moka) = &self.moka {
             moka.invalidate(&id);
+            if let Some(resident) = self.find(id) {
+                resident.set_untold();
+            }
         }
     }
 
@@ -222,6 +256,9 @@ impl L1 {
     pub(crate) fn clear(&self) {
         if let Some(moka) = &self.moka {
             moka.invalidate_all();
+            for resident in self.residents() {
+                resident.set_untold();
+            }
         }
     }
 

@@ -32,12 +32,16 @@ pub(crate) struct Resident {
     touching: AtomicBool,
     /// When the last use ended, in milliseconds.
     left_at: AtomicU64,
+    /// How many residents there were when moka last heard of a use; [`UNTOLD`] if it has let go.
+    told: AtomicU64,
     /// Commits of one session on one node queue up instead of fighting. Reads never take it.
     /// Made by the first commit.
     turn: OnceLock<Box<futures_util::lock::Mutex<()>>>,
     /// Its entry there goes when the resident is dropped; `None` with L1 off.
     table: Option<Arc<Table>>,
 }
+
+const UNTOLD: u64 = u64::MAX;
 
 struct Held {
     snapshot: Arc<Snapshot>,
@@ -104,6 +108,7 @@ impl Resident {
             has_deferred: AtomicBool::new(false),
             touching: AtomicBool::new(false),
             left_at: AtomicU64::new(seen.at.as_millis()),
+            told: AtomicU64::new(UNTOLD),
             turn: OnceLock::new(),
             table,
         }
@@ -116,6 +121,24 @@ impl Resident {
 
     pub(crate) fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// moka has heard of a use, when so many residents had been made.
+    pub(super) fn set_told(&self, made: u64) {
+        self.told.store(made, Ordering::Relaxed);
+    }
+
+    /// L1 has let go of it.
+    pub(super) fn set_untold(&self) {
+        self.told.store(UNTOLD, Ordering::Relaxed);
+    }
+
+    /// How many residents were made since moka heard of a use; none if it has let go.
+    pub(super) fn newcomers(&self, made: u64) -> Option<u64> {
+        match self.told.load(Ordering::Relaxed) {
+            UNTOLD => None,
+            told => Some(made.saturating_sub(told)),
+        }
     }
 
     pub(crate) fn view(&self) -> View {
