@@ -327,6 +327,17 @@ impl TimePolicy {
             .map(|absolute| head.absolute_from + absolute)
     }
 
+    /// How long a session lasts if it is not used after `now`, without the touch interval; `None`:
+    /// without end.
+    pub(crate) fn lasts(&self, head: &Head, now: Timestamp) -> Option<Duration> {
+        let absolute = self.absolute_deadline(head);
+        let absolute = absolute.map(|deadline| deadline.since(now));
+        match (self.idle_of(head), absolute) {
+            (Some(idle), Some(absolute)) => Some(idle.min(absolute)),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// The last use that a stored deadline tells of, if it does: one that the absolute timeout has
     /// capped says nothing.
     pub(crate) fn used_at_of(&self, head: &Head, deadline: Option<Timestamp>) -> Option<Timestamp> {

@@ -251,14 +251,5 @@ fn remaining(inner: &Inner, state: &State, now: Timestamp) -> Option<std::time::
         return None;
     }
     let head = &state.stored.as_ref()?.snapshot.head;
-    let idle = inner.config.times.idle_of(head);
-    let absolute = inner
-        .config
-        .times
-        .absolute_deadline(head)
-        .map(|deadline| deadline.since(now));
-    match (idle, absolute) {
-        (Some(idle), Some(absolute)) => Some(idle.min(absolute)),
-        (one, other) => one.or(other),
-    }
+    inner.config.times.lasts(head, now)
 }

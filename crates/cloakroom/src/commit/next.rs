@@ -72,7 +72,8 @@ impl Next {
             token = secret.map(|secret| Token::new(base.resident.id(), secret));
         } else if base.may_send && head.digest == base.digest {
             // Never when the secret has changed meanwhile. What is not sent is due still.
-            resend = cookie_is_due(inner, &base.resident, &head, now);
+            resend = cookie_is_due(inner, &base.resident, &head, now)
+                || age_changes(inner, [&old.head, &head], now);
             if resend {
                 head.sent_at = now;
             }
@@ -115,4 +116,13 @@ pub(super) fn cookie_is_due(
     }
     let sent_at = resident.sent_at().min(now);
     now.since(sent_at) >= inner.config.times.touch_interval_of(head)
+}
+
+/// Whether the client's cookie has an age that the session's new timeout makes wrong: a browser would
+/// drop a session that goes on, long before the cookie is due.
+fn age_changes(inner: &Inner, [old, new]: [&Head; 2], now: Timestamp) -> bool {
+    let times = &inner.config.times;
+    old.idle() != new.idle()
+        && inner.transports.follows_timeout()
+        && times.lasts(old, now) != times.lasts(new, now)
 }

@@ -169,6 +169,9 @@ impl Session {
     /// Gives this session an idle timeout of its own; `None` goes back to the layer's. Jetty's
     /// `setMaxInactiveInterval`.
     ///
+    /// A cookie whose age is the timeout ([`MaxAge::Timeout`](crate::MaxAge::Timeout)) is sent again
+    /// with this response; after the head has left, with the next one that is due.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidAttribute`] for [`Timeout::Disabled`] and for less than a millisecond;

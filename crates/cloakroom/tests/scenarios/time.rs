@@ -44,6 +44,7 @@ scenarios! {
     a_cookie_with_an_age_is_sent_again_with_touches_and_not_between,
     a_cookie_with_an_age_is_due_again_with_a_save_one_touch_interval_later,
     a_cookie_never_outlives_the_absolute_deadline,
+    a_timeout_of_its_own_is_told_to_the_browser_at_once,
     a_touch_that_is_not_confirmed_sends_no_cookie,
     a_request_from_before_a_renew_sends_no_cookie_with_its_touch,
     a_session_in_use_is_kept_alive_however_long_its_handler_runs:
@@ -502,6 +503,35 @@ async fn a_cookie_never_outlives_the_absolute_deadline(home: &Home) {
     clock.advance(60 * MIN);
     let cookie = client.visit(&layer, read).await.set_cookie.unwrap();
     assert!(cookie.contains("Max-Age=1800"), "{cookie}");
+}
+
+async fn a_timeout_of_its_own_is_told_to_the_browser_at_once(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let layer = aged(home.store(), &clock);
+    let client = signed_up(&layer).await;
+    let own = |idle: Option<Timeout>| {
+        move |session: Session| async move { session.set_idle_timeout(idle).unwrap() }
+    };
+    for (idle, age) in [
+        (Some(Timeout::After(2 * HOUR)), Some("Max-Age=7200")),
+        (Some(Timeout::After(2 * HOUR)), None),
+        (Some(Timeout::After(10 * MIN)), Some("Max-Age=600")),
+        // Only the absolute timeout of 12 h is left.
+        (Some(Timeout::Never), Some("Max-Age=43200")),
+        // Which is shorter than this one, too.
+        (Some(Timeout::After(20 * HOUR)), None),
+        (None, Some("Max-Age=3600")),
+    ] {
+        let cookie = client.visit(&layer, own(idle)).await.set_cookie;
+        assert_eq!(cookie.is_some(), age.is_some(), "{idle:?}: {cookie:?}");
+        let (cookie, age) = (cookie.unwrap_or_default(), age.unwrap_or_default());
+        assert!(cookie.contains(age), "{idle:?}: {cookie}");
+    }
+    // Whose cookie has no age of the session's has nothing to learn.
+    let layer = quiet(home.store(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let longer = own(Some(Timeout::After(2 * HOUR)));
+    assert_eq!(client.visit(&layer, longer).await.set_cookie, None);
 }
 
 async fn a_touch_that_is_not_confirmed_sends_no_cookie(home: &Home) {
