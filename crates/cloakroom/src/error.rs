@@ -27,7 +27,8 @@ pub enum ErrorKind {
     RolledBack,
     /// The response head has left, so that a new token can no longer be told to the client.
     HeadSent,
-    /// The session would grow over the layer's limit.
+    /// The session would grow over the layer's limit. Where only the commit finds out, since other
+    /// requests have stored something meanwhile, the response is replaced by an empty 413.
     TooLarge,
     /// An attribute does not decode as the asked type.
     Decode,

@@ -156,6 +156,8 @@ fn replaced<B: Default>(cell: &Cell, error: &Error) -> Response<B> {
         ErrorKind::Conflict => cell.inner.config.conflict_status,
         ErrorKind::Unavailable | ErrorKind::Unsupported => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Superseded | ErrorKind::Ended | ErrorKind::UpdateRefused => StatusCode::CONFLICT,
+        // Each change was small enough where it was made, over what others have stored it is not.
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Refused(status) => status,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

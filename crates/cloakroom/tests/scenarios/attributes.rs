@@ -8,6 +8,7 @@ scenarios! {
     a_value_without_a_json_form_is_refused_before_anything_is_written,
     an_oversize_session_is_refused_before_anything_is_written,
     attributes_that_are_too_large_only_together_are_refused_at_the_commit,
+    changes_that_a_conflict_makes_too_large_are_refused_and_change_nothing,
 }
 
 async fn an_attribute_of_another_type_is_an_error_of_that_call_alone(home: &Home) {
@@ -106,7 +107,39 @@ async fn attributes_that_are_too_large_only_together_are_refused_at_the_commit(h
     let slow = slow.await.unwrap();
     assert_eq!(
         (slow.status, slow.body.as_str(), slow.cookie()),
-        (500, "", None)
+        (413, "", None)
+    );
+    assert_eq!(app.row(&client).await, before);
+}
+
+async fn changes_that_a_conflict_makes_too_large_are_refused_and_change_nothing(home: &Home) {
+    let small = |builder: cloakroom::SessionLayerBuilder| builder.max_bytes(200);
+    let app = App::with(home, small);
+    let client = app.visitor().await;
+    let other = App::node(app.store.clone(), app.clock.clone(), small);
+    let (point, mut at) = hold();
+    let slow = app.start(&client, |s| async move {
+        s.update("a", |a: Option<String>| {
+            a.unwrap_or_default() + &"x".repeat(120)
+        })?;
+        s.insert("c", 1)?;
+        point.pass().await;
+        Ok("fine")
+    });
+    at.reached().await;
+    // This node need not have heard of it when it commits: the store answers with a conflict.
+    let mut there = client.clone();
+    let theirs = other.call(
+        &mut there,
+        |s| async move { s.insert("a", "y".repeat(120)) },
+    );
+    assert_eq!(theirs.await.status, 200);
+    let before = app.row(&client).await;
+    at.release();
+    let slow = slow.await.unwrap();
+    assert_eq!(
+        (slow.status, slow.body.as_str(), slow.cookie()),
+        (413, "", None)
     );
     assert_eq!(app.row(&client).await, before);
 }
