@@ -93,6 +93,13 @@ impl SessionManager {
         Ok(ended.is_some())
     }
 
+    /// Ends a session whose row the store cannot read: nothing is kept of it.
+    async fn end_unread(&self, id: SessionId, reason: EndReason) -> Result<bool, Error> {
+        let now = self.inner.now();
+        let ended = crate::commit::end_unread(&self.inner, id, reason, now).await?;
+        Ok(ended.is_some())
+    }
+
     /// A live session; `None` if it is unknown, has ended or is due.
     ///
     /// # Errors
@@ -113,7 +120,10 @@ impl SessionManager {
         let mut after = None;
         loop {
             let (page, next) = self.owned_page(owner, after).await?;
-            all.extend(page.into_iter().flat_map(|(id, record)| info(id, record)));
+            let readable = page
+                .into_iter()
+                .filter_map(|(id, record)| Some((id, record?)));
+            all.extend(readable.flat_map(|(id, record)| info(id, record)));
             if next.is_none() {
                 return Ok(all);
             }
@@ -121,12 +131,13 @@ impl SessionManager {
         }
     }
 
-    /// The live ones of a page of an owner's ids, and after which id the next page begins.
+    /// The live ones of a page of an owner's ids, without a record where the store cannot read it,
+    /// and after which id the next page begins.
     async fn owned_page(
         &self,
         owner: &Owner,
         after: Option<SessionId>,
-    ) -> Result<(Vec<(SessionId, Record)>, Option<SessionId>), Error> {
+    ) -> Result<(Vec<(SessionId, Option<Record>)>, Option<SessionId>), Error> {
         if !self.inner.store.capabilities().owner_index {
             return Err(ErrorKind::NotSupported.into());
         }
@@ -144,9 +155,12 @@ impl SessionManager {
         for &id in &ids {
             // The index is a superset: each is checked.
             match self.live(id).await {
-                Ok(Some(record)) if record.owner.as_ref() == Some(owner) => live.push((id, record)),
+                Ok(Some(record)) if record.owner.as_ref() == Some(owner) => {
+                    live.push((id, Some(record)));
+                }
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                Ok(_) | Err(_) => {}
+                Err(_) => live.push((id, None)),
             }
         }
         Ok((live, ids.last().copied().filter(|_| ids.len() >= PAGE)))
@@ -167,18 +181,23 @@ impl SessionManager {
     ///
     /// Those of [`destroy`](Self::destroy).
     pub async fn destroy_as(&self, id: SessionId, reason: EndReason) -> Result<bool, Error> {
-        match self.live(id).await? {
-            Some(record) => self.end(id, &record, reason).await,
-            None => Ok(false),
+        match self.live(id).await {
+            Ok(Some(record)) => self.end(id, &record, reason).await,
+            Ok(None) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+            Err(_) => self.end_unread(id, reason).await,
         }
     }
 
     /// Ends all sessions of an owner (reason [`EndReason::Revoked`]), but for one if that is
     /// wanted; how many this call ended. To be called when somebody's rights change.
     ///
+    /// A row that cannot be read is ended by its id, and keeps no other session alive.
+    ///
     /// # Errors
     ///
-    /// Those of [`owned_by`](Self::owned_by); some may have ended by then.
+    /// Those of [`owned_by`](Self::owned_by); some may have ended by then. Where the store can end a
+    /// row neither read nor unread, its error, after all others have ended.
     pub async fn destroy_owned_by(
         &self,
         owner: &Owner,
@@ -186,15 +205,25 @@ impl SessionManager {
     ) -> Result<usize, Error> {
         let mut count = 0;
         let mut after = None;
+        let mut failed = None;
         loop {
             let (page, next) = self.owned_page(owner, after).await?;
             for (id, record) in page {
-                if Some(id) != except {
-                    count += usize::from(self.end(id, &record, EndReason::Revoked).await?);
+                if Some(id) == except {
+                    continue;
+                }
+                let ended = match &record {
+                    Some(record) => self.end(id, record, EndReason::Revoked).await,
+                    None => self.end_unread(id, EndReason::Revoked).await,
+                };
+                match ended {
+                    Ok(ended) => count += usize::from(ended),
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    Err(error) => failed = Some(error),
                 }
             }
             if next.is_none() {
-                return Ok(count);
+                return failed.map_or(Ok(count), Err);
             }
             after = next;
         }

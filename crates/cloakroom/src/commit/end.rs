@@ -135,6 +135,26 @@ pub(crate) fn tombstone_of(
     tombstone(inner, record.stamp, head, now)
 }
 
+/// As [`end`], for a row that the store itself cannot read. Nothing of it is kept, since a tombstone
+/// is made of what was there.
+pub(crate) async fn end_unread(
+    inner: &Arc<Inner>,
+    id: SessionId,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<Option<Record>, Error> {
+    let times = Times {
+        used_at: now,
+        deadline: Some(now),
+        expires_at: None,
+    };
+    let nothing = || {
+        let (head, body) = (Vec::new(), Vec::new());
+        Record::from_stored(Stamp::first(), State::Live, None, times, head, body)
+    };
+    perform(inner, id, None, reason, now, nothing).await
+}
+
 /// `known` is the session as it was last seen, should the store's answer be lost.
 async fn perform(
     inner: &Arc<Inner>,
@@ -149,9 +169,10 @@ async fn perform(
         Err(error) => {
             inner.store_failed("end", &error);
             inner.forget(id);
-            // The ending may have been performed and its answer lost: one look settles it.
+            // The ending may have been performed, and its answer lost or what it ended unreadable:
+            // one look settles it.
             let peek = match error.kind() {
-                StoreErrorKind::Unavailable => inner.store.peek(id).await,
+                StoreErrorKind::Unavailable | StoreErrorKind::Corrupt => inner.store.peek(id).await,
                 _ => return Err(error.into()),
             };
             match (peek, &tombstone) {

@@ -24,7 +24,7 @@ use crate::session::{Cell, ChangeLog, Phase, SharedLog, State, Stored};
 use crate::{CommitAt, Error, ErrorKind, Origin};
 
 pub(crate) use self::at_once::at_once;
-pub(crate) use self::end::{end, end_record, tombstone_of};
+pub(crate) use self::end::{end, end_record, end_unread, tombstone_of};
 use self::finish::{Done, finish, report};
 pub(crate) use self::guard::{Guarded, late};
 pub(crate) use self::touch::{touch, touch_late, touch_left};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cloakroom::{Job, SessionId};
+use cloakroom::{Job, SessionId, StoreErrorKind};
 use cloakroom_conformance::{Corruption, Faults, Op};
 
 use crate::harness::{App, Client, owner, word};
@@ -14,6 +14,8 @@ scenarios! {
     all_other_sessions_of_an_owner_can_be_ended,
     logging_out_everywhere_reaches_records_that_this_release_cannot_read,
     a_record_that_this_release_cannot_read_can_be_destroyed,
+    a_row_that_the_store_cannot_read_saves_no_other_session_and_not_itself,
+    a_row_that_cannot_even_be_ended_is_told_after_all_others_have_ended,
     an_outage_while_logging_out_everywhere_is_told,
     a_hundred_logins_and_logouts_at_once_leave_a_true_list,
     more_sessions_than_a_page_are_listed_and_ended,
@@ -95,6 +97,51 @@ async fn a_record_that_this_release_cannot_read_can_be_destroyed(home: &Home) {
     assert!(app.sessions.destroy(client.id()).await.unwrap());
     app.faults.clear();
     assert_ne!(app.presented(&client).await, "active");
+}
+
+/// Three sessions of one owner, in the order of the index; the store cannot read the first one.
+async fn three_of_ada(home: &Home) -> (App, [Client; 3]) {
+    let app = App::new(home);
+    let mut all = [
+        app.member("ada").await,
+        app.member("ada").await,
+        app.member("ada").await,
+    ];
+    all.sort_by_key(Client::id);
+    app.sessions.reset();
+    app.faults.fail_with(Op::Load, StoreErrorKind::Corrupt, 1);
+    (app, all)
+}
+
+async fn a_row_that_the_store_cannot_read_saves_no_other_session_and_not_itself(home: &Home) {
+    let (app, all) = three_of_ada(home).await;
+    let [_, _, caller] = &all;
+    let count = app
+        .sessions
+        .destroy_owned_by(&owner("ada"), Some(caller.id()))
+        .await;
+    assert_eq!(count.unwrap(), 2);
+    let [damaged, other, caller] = &all;
+    assert_ne!(app.presented(damaged).await, "active");
+    assert_eq!(app.presented(other).await, "ended");
+    assert_eq!(app.presented(caller).await, "active");
+    // The same by its id.
+    app.sessions.reset();
+    app.faults.fail_with(Op::Load, StoreErrorKind::Corrupt, 1);
+    assert!(app.sessions.destroy(caller.id()).await.unwrap());
+    assert_eq!(app.row(caller).await, None);
+}
+
+async fn a_row_that_cannot_even_be_ended_is_told_after_all_others_have_ended(home: &Home) {
+    let (app, all) = three_of_ada(home).await;
+    app.faults.fail_with(Op::End, StoreErrorKind::Corrupt, 1);
+    let result = app.sessions.destroy_owned_by(&owner("ada"), None).await;
+    assert_eq!(word(result), "unreadable");
+    let [damaged, others @ ..] = &all;
+    assert!(app.row(damaged).await.is_some());
+    for other in others {
+        assert_eq!(app.presented(other).await, "ended");
+    }
 }
 
 async fn an_outage_while_logging_out_everywhere_is_told(home: &Home) {
