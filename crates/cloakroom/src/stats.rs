@@ -1,6 +1,7 @@
 //! Figures of one manager, from its start on.
 
 mod lasted;
+mod passes;
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,9 @@ use crate::housekeeper::Reports;
 
 use self::lasted::Lasted;
 pub use self::lasted::SessionTimeStats;
+
+/// Name, whether it only grows, and value.
+pub(crate) type Figure = (&'static str, bool, u64);
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -218,10 +222,10 @@ impl StatsReport {
     }
 
     /// Name and value of every figure, as metrics call them.
-    pub(crate) fn figures(&self) -> [(&'static str, bool, u64); 37] {
+    pub(crate) fn figures(&self) -> impl Iterator<Item = Figure> {
         let p = &self.presented;
         let time = &self.session_time;
-        [
+        let figures = [
             ("cloakroom_l1_entries", false, self.l1.entries),
             ("cloakroom_l1_entries_max", false, self.l1.entries_max),
             ("cloakroom_session_time_ms_mean", false, time.mean_ms),
@@ -263,10 +267,14 @@ impl StatsReport {
             ("cloakroom_presented_timed_out_total", true, p.timed_out),
             ("cloakroom_presented_ended_total", true, p.ended),
             ("cloakroom_presented_active_total", true, p.active),
-        ]
+        ];
+        figures
+            .into_iter()
+            .chain(passes::figures(&self.housekeeper))
     }
 
-    /// The figures in the text format of Prometheus.
+    /// The figures in the text format of Prometheus. Those of the last pass of a job begin with
+    /// `cloakroom_housekeeper_` and its name, and are 0 before the first one.
     ///
     /// ```
     /// use cloakroom::{MemoryStore, SessionLayer};
@@ -277,7 +285,7 @@ impl StatsReport {
     /// ```
     #[must_use]
     pub fn prometheus(&self) -> String {
-        let mut out = String::with_capacity(2_048);
+        let mut out = String::with_capacity(4_096);
         for (name, is_counter, value) in self.figures() {
             let kind = if is_counter { "counter" } else { "gauge" };
             // Writing to a String cannot fail.

@@ -4,6 +4,7 @@ mod attributes;
 mod connection;
 mod contract;
 mod figures;
+mod letter;
 mod lifetime;
 mod overlap;
 mod page;

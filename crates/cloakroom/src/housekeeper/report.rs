@@ -38,7 +38,9 @@ pub struct Report {
     pub expired: u64,
     /// Rows that it has forgotten.
     pub purged: u64,
-    /// Sessions that it has taken out of L1.
+    /// Sessions that it has taken out of L1 because nobody has used them for so long
+    /// ([`Eviction::Idle`](crate::Eviction::Idle)). What the bounds of L1 let go, in a pass or
+    /// between, is in [`StatsReport::evictions`](crate::StatsReport::evictions) alone.
     pub evicted: u64,
     /// Whether the time budget ended the pass before the work did; the next pass goes on.
     pub unfinished: bool,
