@@ -154,7 +154,7 @@ pub struct StatsReport {
     pub stale: u64,
     /// Store calls that failed.
     pub store_errors: u64,
-    /// Commits after the response head.
+    /// Commits after the response head, [`Session::commit`](crate::Session::commit) included.
     pub late_commits: u64,
     /// Late commits whose changes were lost.
     pub late_commits_lost: u64,

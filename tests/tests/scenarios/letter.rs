@@ -1,5 +1,6 @@
 //! The contract of the playground to the letter: what a reader of its page tries and finds otherwise.
 
+use cloakroom_tests::raw::Connection;
 use serde_json::{Value, json};
 
 use super::{start, stored};
@@ -45,4 +46,36 @@ async fn metrics_say_of_the_housekeeper_what_the_statistics_say() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_stream_whose_write_was_dropped_says_so() {
+    let node = start("").await;
+    for (path, body, kind) in [
+        ("/api/session", None, "ended"),
+        ("/api/login", Some("{\"owner\":\"ada\"}"), "superseded"),
+    ] {
+        let client = stored(&node).await;
+        let (open, at) = (client.copy(), node.address().to_owned());
+        let mut stream = Connection::open(&at).await;
+        let token = open.token().unwrap();
+        stream
+            .send(format!(
+                "PUT /api/stream/late?ms=1500 HTTP/1.1\r\nHost: a\r\nCookie: id={token}\r\n\
+                 Connection: close\r\nContent-Length: 1\r\n\r\n1"
+            ))
+            .await;
+        stream.until("\r\n\r\n").await;
+        match body {
+            None => client.delete(path).await.assert_status(204),
+            Some(body) => client.post(path, body).await.assert_status(204),
+        }
+        let rest = stream.rest().await;
+        assert!(rest.contains(&format!("error: {kind}\n")), "{rest}");
+        client.get("/api/data/late").await.assert_status(404);
+    }
+    let client = stored(&node).await;
+    let whole = client.put("/api/stream/late?ms=10", "1").await;
+    assert_eq!(whole.text(), "ok\n");
+    assert_eq!(client.get("/api/data/late").await.text(), "1");
 }

@@ -73,11 +73,16 @@ pub(crate) async fn explicit(cell: &Arc<Cell>) -> Result<(), Error> {
     if !destroyed {
         cell.read(|_| ())?;
     }
+    // One of a handle that has outlived its request is a late commit, whoever has asked for it.
+    let is_late = cell.phase() == Phase::Released && cell.with(|state| !state.log.is_empty());
     let now = cell.inner.now();
-    if at_once(cell, now) {
-        return Ok(());
+    if !at_once(cell, now) {
+        Guarded::new(Arc::clone(cell), When::Explicit, now).await?;
     }
-    Guarded::new(Arc::clone(cell), When::Explicit, now).await
+    if is_late {
+        cell.inner.stats.late_commits.add();
+    }
+    Ok(())
 }
 
 /// Whether the end of this request has anything to do; decides without any I/O.

@@ -107,6 +107,7 @@ async fn a_streaming_body_can_commit_and_read_what_was_stored(home: &Home) {
         })
         .await;
     assert_eq!(reply.body, "5");
+    assert_eq!(app.sessions.stats().late_commits, 1);
 }
 
 async fn changes_before_a_streamed_head_are_stored_and_their_cookie_is_on_it(home: &Home) {

@@ -205,12 +205,11 @@ async fn slow(Current(session): Current, Fields(timed): Fields<Timed>) -> Answer
 }
 
 async fn stream(
-    State(app): State<App>,
     Current(session): Current,
     Fields(timed): Fields<Timed>,
 ) -> Result<Response, FormError> {
     let (wait, value) = (timed.wait()?, json_or_text(&timed.value)?);
-    Ok(trial::stream_answer(app, session, timed.key, wait, value))
+    Ok(trial::stream_answer(session, timed.key, wait, value))
 }
 
 #[derive(Deserialize)]

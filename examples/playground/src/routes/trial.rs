@@ -4,20 +4,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use cloakroom::{ErrorKind, Session};
+use cloakroom::{Error, ErrorKind, Session};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::session::{Data, data};
 use crate::answer::ApiError;
-use crate::app::App;
 use crate::extract::{AnyJson, Current, InPath, Key, Wait};
-
-/// How long the end of a streamed body waits for its late commit.
-const LATE_COMMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn slow_write(
     InPath(key): InPath<Key>,
@@ -94,19 +89,17 @@ pub(super) fn set_and_panic(session: &Session, key: &Key) -> Result<StatusCode, 
 }
 
 pub(super) async fn stream(
-    State(app): State<App>,
     InPath(key): InPath<Key>,
     Wait(wait): Wait,
     Current(session): Current,
     AnyJson(value): AnyJson,
 ) -> Response {
-    stream_answer(app, session, key, wait, value)
+    stream_answer(session, key, wait, value)
 }
 
 /// A head at once, a body that ends later and writes just before. By then the layer has released
-/// the head: the write is committed when the last handle is dropped, on a task of the layer's.
+/// the head: the body commits by itself, and says what came of it.
 pub(super) fn stream_answer(
-    app: App,
     session: Session,
     key: Key,
     wait: Duration,
@@ -114,22 +107,29 @@ pub(super) fn stream_answer(
 ) -> Response {
     let end = async move {
         tokio::time::sleep(wait).await;
-        let text = match session.insert(key.as_str(), &value) {
+        let text = match set_late(&session, &key, &value).await {
             Ok(()) => "ok\n".to_owned(),
-            Err(error) => format!("error: {}\n", late_kind(error.kind())),
+            Err(kind) => format!("error: {kind}\n"),
         };
-        drop(session);
-        // Whoever has seen the end of the body may rely on the write.
-        drop(tokio::time::timeout(LATE_COMMIT, app.manager.settled()).await);
         Ok::<_, std::convert::Infallible>(Bytes::from(text))
     };
     Body::from_stream(futures_util::stream::once(end)).into_response()
 }
 
+/// Sets an attribute after the head has left, and commits it.
+pub(super) async fn set_late<T: Serialize + Sync + ?Sized>(
+    session: &Session,
+    key: &Key,
+    value: &T,
+) -> Result<(), &'static str> {
+    session.insert(key.as_str(), value).map_err(late_kind)?;
+    session.commit().await.map_err(late_kind)
+}
+
 /// After the head has left, the one thing that needs it is a session that is not stored yet.
-pub(super) fn late_kind(kind: ErrorKind) -> &'static str {
-    match kind {
+fn late_kind(error: Error) -> &'static str {
+    match error.kind() {
         ErrorKind::HeadSent => "new_session",
-        kind => kind.as_str(),
+        _ => ApiError::from(error).kind,
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use cloakroom::Session;
 
-use super::trial::late_kind;
+use super::trial::set_late;
 use crate::answer::ApiError;
 use crate::app::{App, OpenSocket};
 use crate::extract::{Current, Key};
@@ -58,11 +58,5 @@ async fn converse(mut socket: WebSocket, session: Session, open: OpenSocket) {
 async fn set(session: &Session, text: &str) -> Result<(), &'static str> {
     let (key, value) = text.split_once('=').ok_or(ApiError::BAD_REQUEST.kind)?;
     let key = Key::new(key).map_err(|error| error.kind)?;
-    session
-        .insert(key.as_str(), value)
-        .map_err(|error| late_kind(error.kind()))?;
-    session
-        .commit()
-        .await
-        .map_err(|error| late_kind(error.kind()))
+    set_late(session, &key, value).await
 }
