@@ -72,7 +72,7 @@ pub use cloakroom_core::{
 };
 pub use cloakroom_memory::MemoryStore;
 
-pub use crate::builder::{BuildError, SessionLayerBuilder};
+pub use crate::builder::{BuildError, Contradiction, SessionLayerBuilder};
 pub use crate::config::{
     Cache, Coherence, CommitAt, Eviction, OnShutdown, OnUnreadable, TwoSessions,
 };

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use cloakroom_core::{Capabilities, Expiry, Reach, Token};
 
-use super::SessionLayerBuilder;
+use super::{Contradiction, SessionLayerBuilder};
 use crate::config::TimePolicy;
 use crate::transport::{CookieError, HeaderError};
 use crate::{Coherence, CommitAt, OnShutdown, SessionHeader, Timeout};
@@ -20,7 +20,7 @@ pub enum BuildError {
     /// A setting is out of its range.
     #[error("{setting} is {given}: {allowed}")]
     Setting {
-        /// The builder's method.
+        /// The builder's method, or the name in [`Settings`](crate::Settings).
         setting: &'static str,
         /// What was given.
         given: String,
@@ -28,8 +28,8 @@ pub enum BuildError {
         allowed: &'static str,
     },
     /// Two settings, or a setting and the store, contradict each other.
-    #[error("{0}")]
-    Contradiction(&'static str),
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
 }
 
 impl SessionLayerBuilder {
@@ -57,10 +57,7 @@ impl SessionLayerBuilder {
             );
         }
         if absolute == Timeout::Disabled {
-            return Err(BuildError::Contradiction(
-                "absolute_timeout is Disabled: use Timeout::Never for no limit, or idle_timeout \
-                 with Timeout::Disabled for no sessions",
-            ));
+            return Err(Contradiction::AbsoluteDisabled.into());
         }
         if let Some(absolute) = absolute.duration()
             && absolute.as_millis() == 0
@@ -102,9 +99,7 @@ impl SessionLayerBuilder {
                 given: format!("{node:?}"),
                 allowed: "1 to 32 of A-Z, a-z, 0-9, _ and -",
             }),
-            None if self.config.affinity => Err(BuildError::Contradiction(
-                "affinity puts the node's name into the token: give the node a name with node(..)",
-            )),
+            None if self.config.affinity => Err(Contradiction::AffinityWithoutNode.into()),
             _ => Ok(()),
         }
     }
@@ -137,12 +132,12 @@ fn checked_coherence(
     capabilities: Capabilities,
 ) -> Result<Coherence, BuildError> {
     match asked {
-        Coherence::Exclusive if !capabilities.exclusive => Err(BuildError::Contradiction(
-            "Coherence::Exclusive needs a store that only this process can write to",
-        )),
-        Coherence::Push if capabilities.reach != Reach::Changes => Err(BuildError::Contradiction(
-            "Coherence::Push needs a store that pushes its changes",
-        )),
+        Coherence::Exclusive if !capabilities.exclusive => {
+            Err(Contradiction::ExclusiveOverShared.into())
+        }
+        Coherence::Push if capabilities.reach != Reach::Changes => {
+            Err(Contradiction::PushWithoutFeed.into())
+        }
         Coherence::Bounded(bound) if bound.is_zero() => Err(BuildError::Setting {
             setting: "coherence",
             given: "Bounded(0)".to_owned(),
@@ -163,11 +158,7 @@ fn check_expiry(can: Capabilities) -> Result<(), BuildError> {
             );
             Ok(())
         }
-        _ => Err(BuildError::Contradiction(
-            "this store can neither find the sessions that are due nor let their rows go by \
-             itself, so that it would keep them for ever: it needs an index over deadlines \
-             (Expiry::Search) or a time to live for each row (Expiry::Native)",
-        )),
+        _ => Err(Contradiction::NothingExpires.into()),
     }
 }
 
@@ -183,16 +174,10 @@ pub(super) fn check_store(
         None => default_coherence(can),
     };
     if on_shutdown == OnShutdown::Destroy && !can.exclusive {
-        return Err(BuildError::Contradiction(
-            "OnShutdown::Destroy would end the sessions of other nodes: it needs a store that \
-             only this process can write to",
-        ));
+        return Err(Contradiction::DestroyOverShared.into());
     }
     if matches!(commit_at, CommitAt::LastExit { .. }) && coherence == Coherence::Verify {
-        return Err(BuildError::Contradiction(
-            "CommitAt::LastExit needs copies that are used as they are: choose another \
-             coherence than Verify, or CommitAt::ResponseHead",
-        ));
+        return Err(Contradiction::LastExitVerified.into());
     }
     // The last: who is refused need not be warned.
     check_expiry(can)?;

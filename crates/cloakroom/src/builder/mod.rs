@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod contradiction;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use self::check::BuildError;
+pub use self::contradiction::Contradiction;
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
