@@ -79,6 +79,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for InPath<T> {
     }
 }
 
+/// As [`InPath`], for the name of something: what cannot be read, also as UTF-8, names nothing.
+pub(crate) struct NameInPath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for NameInPath<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match Path::from_request_parts(parts, app).await {
+            Ok(Path(value)) => Ok(Self(value)),
+            Err(_) => Err(ApiError::NOT_FOUND),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?

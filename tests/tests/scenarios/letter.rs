@@ -1,9 +1,40 @@
 //! The contract of the playground to the letter: what a reader of its page tries and finds otherwise.
 
 use cloakroom_tests::raw::Connection;
+use cloakroom_tests::{Client, Node, Refusal};
 use serde_json::{Value, json};
 
 use super::{start, stored};
+
+async fn signed_in(node: &Node) -> Client {
+    let client = stored(node).await;
+    client
+        .post("/api/login", "{\"owner\":\"ada\"}")
+        .await
+        .assert_status(204);
+    client
+}
+
+/// The client, and one that still holds the secret which it has replaced.
+async fn superseded(node: &Node) -> (Client, Client) {
+    let client = signed_in(node).await;
+    let old = client.copy();
+    client.post("/api/renew", "").await.assert_status(204);
+    (client, old)
+}
+
+/// What a start that fails says, which is one line without a colour.
+async fn refused(arguments: &str) -> String {
+    let builder = Node::with(&format!("--store {}", crate::STORE)).args(arguments);
+    let Refusal { status, stderr, .. } = builder
+        .env("CLOAKROOM_FOO", "a variable that is warned about")
+        .refused()
+        .await;
+    assert_eq!(status.code(), Some(2), "{arguments}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments}: {stderr}");
+    assert!(!stderr.contains('\u{1b}'), "{arguments}: {stderr}");
+    stderr
+}
 
 #[tokio::test]
 async fn metrics_say_of_the_housekeeper_what_the_statistics_say() {
@@ -49,6 +80,36 @@ async fn metrics_say_of_the_housekeeper_what_the_statistics_say() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_none_is_not_found_and_a_key_that_is_none_is_a_bad_request() {
+    let node = start("").await;
+    let client = signed_in(&node).await;
+    for id in [
+        "%ff",
+        "x",
+        "%2f",
+        "00000000-0000-0000-0000-00000000000g",
+        "%00",
+    ] {
+        for path in ["sessions", "manage"] {
+            let answer = client.delete(&format!("/api/{path}/{id}")).await;
+            answer.assert_refused(404, "not_found");
+        }
+        let found = client.get(&format!("/api/manage/{id}")).await;
+        found.assert_refused(404, "not_found");
+    }
+    let job = client.post("/api/housekeeper/%ff", "").await;
+    job.assert_refused(404, "not_found");
+    for path in ["/api/data/%ff", "/api/scope/%ff"] {
+        client.get(path).await.assert_refused(400, "bad_request");
+        client
+            .put(path, "1")
+            .await
+            .assert_refused(400, "bad_request");
+    }
+    client.get("/api/data/colour").await.assert_status(200);
+}
+
+#[tokio::test]
 async fn a_stream_whose_write_was_dropped_says_so() {
     let node = start("").await;
     for (path, body, kind) in [
@@ -78,4 +139,28 @@ async fn a_stream_whose_write_was_dropped_says_so() {
     let whole = client.put("/api/stream/late?ms=10", "1").await;
     assert_eq!(whole.text(), "ok\n");
     assert_eq!(client.get("/api/data/late").await.text(), "1");
+}
+
+#[tokio::test]
+async fn who_holds_a_replaced_secret_ends_nobody_and_is_told_why() {
+    let node = start("").await;
+    let (client, old) = superseded(&node).await;
+    let other = signed_in(&node).await;
+    let id = client.session().await["id"].as_str().unwrap().to_owned();
+    for path in [
+        "/api/sessions",
+        &format!("/api/sessions/{id}"),
+        "/api/sessions/x",
+    ] {
+        let answer = old.delete(path).await;
+        answer.assert_refused(409, "superseded");
+        assert_eq!(answer.set_cookies(), [""; 0], "{path}");
+    }
+    // A read finds no owner.
+    old.get("/api/sessions")
+        .await
+        .assert_refused(403, "no_owner");
+    for alive in [client, other] {
+        assert_eq!(alive.session().await["presented"], "active");
+    }
 }

@@ -172,7 +172,7 @@ async fn end(
     Current(session): Current,
     Fields(One { id }): Fields<One>,
 ) -> Answer {
-    owner::destroy_one(&app.manager, &session, &id).await?;
+    owner::destroy_one(&app.manager, &session, id.parse().ok()).await?;
     Ok(home())
 }
 

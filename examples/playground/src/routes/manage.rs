@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::operate::job;
 use crate::answer::ApiError;
 use crate::app::{App, OpenSocket};
-use crate::extract::{InPath, Shape};
+use crate::extract::{NameInPath, Shape};
 
 #[derive(Serialize)]
 pub(super) struct Found {
@@ -23,10 +23,6 @@ pub(super) struct Found {
     /// The store says that it lives.
     exists: bool,
     session: Option<Value>,
-}
-
-fn id(text: &str) -> Result<SessionId, ApiError> {
-    text.parse().map_err(|_| ApiError::NOT_FOUND)
 }
 
 fn shown(info: &SessionInfo) -> Value {
@@ -41,9 +37,8 @@ fn shown(info: &SessionInfo) -> Value {
 
 pub(super) async fn find(
     State(app): State<App>,
-    InPath(text): InPath<String>,
+    NameInPath(id): NameInPath<SessionId>,
 ) -> Result<Json<Found>, ApiError> {
-    let id = id(&text)?;
     Ok(Json(Found {
         cached: app.manager.is_cached(id),
         exists: app.manager.exists(id).await?,
@@ -53,9 +48,9 @@ pub(super) async fn find(
 
 pub(super) async fn destroy(
     State(app): State<App>,
-    InPath(text): InPath<String>,
+    NameInPath(id): NameInPath<SessionId>,
 ) -> Result<Json<Value>, ApiError> {
-    let destroyed = app.manager.destroy(id(&text)?).await?;
+    let destroyed = app.manager.destroy(id).await?;
     Ok(Json(json!({ "destroyed": destroyed })))
 }
 
@@ -90,7 +85,7 @@ pub(super) struct NewSchedule {
 
 pub(super) async fn reschedule(
     State(app): State<App>,
-    InPath(name): InPath<String>,
+    NameInPath(name): NameInPath<String>,
     Shape(NewSchedule { schedule }): Shape<NewSchedule>,
 ) -> Result<StatusCode, ApiError> {
     let schedule: Schedule = schedule.parse().map_err(|_| ApiError::BAD_REQUEST)?;

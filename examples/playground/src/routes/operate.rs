@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::answer::ApiError;
 use crate::app::App;
-use crate::extract::InPath;
+use crate::extract::NameInPath;
 
 /// Touches no session, so that a probe never makes one live longer.
 pub(super) async fn healthz() -> &'static str {
@@ -30,7 +30,7 @@ pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 pub(super) async fn run_job(
     State(app): State<App>,
-    InPath(job): InPath<String>,
+    NameInPath(job): NameInPath<String>,
 ) -> Result<Json<impl Serialize>, ApiError> {
     run(&app, &job).await.map(Json)
 }

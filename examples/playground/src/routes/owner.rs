@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use cloakroom::{Owner, Session, SessionId, SessionManager};
+use cloakroom::{Error, ErrorKind, Owner, Presented, Session, SessionId, SessionManager};
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::answer::ApiError;
 use crate::app::App;
-use crate::extract::{Current, InPath};
+use crate::extract::{Current, NameInPath};
 
 #[derive(Serialize)]
 pub(super) struct Row {
@@ -20,6 +20,15 @@ pub(super) struct Row {
 
 fn owner(session: &Session) -> Result<Owner, ApiError> {
     session.owner().ok_or(ApiError::NO_OWNER)
+}
+
+/// Who holds a replaced secret ends nothing, and is told so as with every other write; to the list,
+/// which is a read, there is merely no owner.
+fn check_current(session: &Session) -> Result<(), ApiError> {
+    match session.presented() {
+        Presented::Superseded => Err(Error::from(ErrorKind::Superseded).into()),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn list(
@@ -46,20 +55,23 @@ pub(super) async fn rows(
 
 pub(super) async fn destroy(
     State(app): State<App>,
-    InPath(id): InPath<String>,
     Current(session): Current,
+    id: Result<NameInPath<SessionId>, ApiError>,
 ) -> Result<StatusCode, ApiError> {
-    destroy_one(&app.manager, &session, &id).await?;
+    let id = id.ok().map(|NameInPath(id)| id);
+    destroy_one(&app.manager, &session, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends one session of the owner. Ids of others look like ids that do not exist.
+/// Ends one session of the owner. Ids of others look like ids that do not exist, and like what is
+/// none.
 pub(super) async fn destroy_one(
     manager: &SessionManager,
     session: &Session,
-    id: &str,
+    id: Option<SessionId>,
 ) -> Result<(), ApiError> {
-    let id: SessionId = id.parse().map_err(|_| ApiError::NOT_FOUND)?;
+    check_current(session)?;
+    let id = id.ok_or(ApiError::NOT_FOUND)?;
     if session.id() == Some(id) {
         return Ok(session.destroy()?);
     }
@@ -92,6 +104,7 @@ pub(super) async fn destroy_all_others(
     manager: &SessionManager,
     session: &Session,
 ) -> Result<usize, ApiError> {
+    check_current(session)?;
     let owner = owner(session)?;
     Ok(manager.destroy_owned_by(&owner, session.id()).await?)
 }
