@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use cloakroom::Session;
 use http::request::Parts;
@@ -13,13 +12,6 @@ use serde_json::value::RawValue;
 
 use crate::answer::ApiError;
 use crate::app::App;
-
-/// The greatest body, in bytes.
-const BODY_LIMIT: usize = 2 << 20;
-
-/// How much of a body that is too long is read and thrown away, so that a client which sends before
-/// it listens gets the answer instead of a reset connection.
-const DRAIN_LIMIT: usize = 64 << 20;
 
 /// The session of the request. Its use is noted in the journal.
 pub(crate) struct Current(pub(crate) Session);
@@ -145,35 +137,12 @@ impl<T: DeserializeOwned> FromRequest<App> for Shape<T> {
 
 /// The content type is not looked at: `curl -d` says that it sends a form.
 async fn read_json<T: DeserializeOwned>(request: Request) -> Result<Shape<T>, ApiError> {
-    let body = read_body(request.into_body()).await?;
+    let body = request.into_body().collect().await;
+    // No more than what `body::limited` has let through.
+    let body = body.map_err(|_| ApiError::BAD_REQUEST)?.to_bytes();
     serde_json::from_slice(&body)
         .map(Shape)
         .map_err(|_| ApiError::BAD_REQUEST)
-}
-
-async fn read_body(mut body: Body) -> Result<Vec<u8>, ApiError> {
-    let mut kept = Vec::new();
-    let mut seen = 0_usize;
-    while let Some(frame) = body.frame().await {
-        let data: Bytes = match frame.map_err(|_| ApiError::BAD_REQUEST)?.into_data() {
-            Ok(data) => data,
-            Err(_) => continue,
-        };
-        seen = seen.saturating_add(data.len());
-        if seen <= BODY_LIMIT {
-            kept.extend_from_slice(&data);
-        } else {
-            kept = Vec::new();
-            if seen > DRAIN_LIMIT {
-                break;
-            }
-        }
-    }
-    if seen > BODY_LIMIT {
-        Err(ApiError::TOO_LARGE)
-    } else {
-        Ok(kept)
-    }
 }
 
 #[cfg(test)]
@@ -188,13 +157,5 @@ mod tests {
         for wrong in ["", "a b", "a/b", "ä", "a\n", "..%", &"k".repeat(129)] {
             assert!(Key::new(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
-        let body = read_body(Body::from(vec![b' '; BODY_LIMIT])).await.unwrap();
-        assert_eq!(body.len(), BODY_LIMIT);
-        let refused = read_body(Body::from(vec![b' '; BODY_LIMIT + 1])).await;
-        assert_eq!(refused, Err(ApiError::TOO_LARGE));
     }
 }

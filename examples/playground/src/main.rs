@@ -7,6 +7,7 @@
 
 mod answer;
 mod app;
+mod body;
 mod extract;
 mod journal;
 mod options;

@@ -2,9 +2,15 @@
 
 use cloakroom_tests::raw::Connection;
 use cloakroom_tests::{Client, Node, Refusal};
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{start, stored};
+
+/// More than a body may have.
+fn too_much() -> Vec<u8> {
+    vec![b' '; (2 << 20) + 1]
+}
 
 async fn signed_in(node: &Node) -> Client {
     let client = stored(node).await;
@@ -163,4 +169,95 @@ async fn who_holds_a_replaced_secret_ends_nobody_and_is_told_why() {
     for alive in [client, other] {
         assert_eq!(alive.session().await["presented"], "active");
     }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_on_every_route_and_changes_nothing() {
+    let node = start("").await;
+    for client in [signed_in(&node).await, signed_in(&node).await.over_http2()] {
+        let before = client.token();
+        for (method, path) in [
+            (Method::PUT, "/api/data/colour"),
+            (Method::DELETE, "/api/data/colour"),
+            (Method::DELETE, "/api/data"),
+            (Method::POST, "/api/renew"),
+            (Method::POST, "/api/login"),
+            (Method::DELETE, "/api/sessions"),
+            (Method::DELETE, "/api/session"),
+            (Method::POST, "/form/clear"),
+            (Method::POST, "/form/set"),
+            (Method::POST, "/api/housekeeper/purge"),
+            (Method::GET, "/api/session"),
+            (Method::GET, "/nowhere"),
+        ] {
+            let answer = client.send(method, path, too_much()).await;
+            answer.assert_refused(413, "too_large");
+            assert_eq!(answer.set_cookies(), [""; 0], "{path}");
+        }
+        assert_eq!(client.token(), before);
+        assert_eq!(client.session().await["data"], json!({ "colour": "red" }));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_its_length_is_counted_before_anything_is_done() {
+    let node = start("").await;
+    let client = signed_in(&node).await;
+    let token = client.token().unwrap();
+    let chunked = |length: usize| {
+        let body = " ".repeat(length);
+        format!(
+            "DELETE /api/data/colour HTTP/1.1\r\nHost: a\r\nCookie: id={token}\r\n\
+             Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
+        )
+    };
+    let mut connection = Connection::open(node.address()).await;
+    connection.send(chunked((2 << 20) + 1)).await;
+    let answer = connection.rest().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("too_large"),
+        "{answer}"
+    );
+    client.get("/api/data/colour").await.assert_status(200);
+    let mut connection = Connection::open(node.address()).await;
+    connection.send(chunked(2 << 20)).await;
+    let answer = connection.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    client.get("/api/data/colour").await.assert_status(404);
+}
+
+#[tokio::test]
+async fn changes_that_are_too_large_only_over_those_of_others_are_413() {
+    let node = start("--max-bytes 200").await;
+    let client = stored(&node).await;
+    let long = format!("\"{}\"", "x".repeat(120));
+    let slow = node
+        .begin(&client, Method::PUT, "/api/slow/a?ms=1000", &long)
+        .await;
+    client.put("/api/data/b", &long).await.assert_status(204);
+    slow.await.unwrap().assert_status(413);
+    client.get("/api/data/a").await.assert_status(404);
+    client.get("/api/data/b").await.assert_status(200);
+}
+
+#[tokio::test]
+async fn a_timeout_of_its_own_changes_the_age_of_the_cookie_at_once() {
+    let node = start("--max-age timeout").await;
+    let client = stored(&node).await;
+    for (idle, age) in [("2h", 7_200), ("10m", 600), ("default", 1_800)] {
+        let answer = client
+            .post("/api/timeout", &format!("{{\"idle\":\"{idle}\"}}"))
+            .await;
+        answer.assert_status(204);
+        let cookies = answer.set_cookies();
+        let age = format!("Max-Age={age}");
+        assert!(
+            matches!(cookies.as_slice(), [one] if one.contains(&age)),
+            "{cookies:?}"
+        );
+    }
+    let plain = start("").await;
+    let client = stored(&plain).await;
+    let answer = client.post("/api/timeout", "{\"idle\":\"2h\"}").await;
+    assert_eq!(answer.set_cookies(), [""; 0]);
 }

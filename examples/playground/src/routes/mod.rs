@@ -19,6 +19,7 @@ use cloakroom::SessionLayer;
 
 use crate::answer::ApiError;
 use crate::app::App;
+use crate::body;
 
 /// The whole application, without the session layer; `sessions` is for the part that has a scope of
 /// its own.
@@ -34,8 +35,9 @@ pub(crate) fn router(app: App, sessions: &SessionLayer) -> Router {
         .merge(forms::router())
         .fallback(async || ApiError::NOT_FOUND)
         .method_not_allowed_fallback(async || ApiError::METHOD_NOT_ALLOWED)
-        // The extractors have a limit of their own, whose answer is JSON.
+        // Instead of the extractors' own limit, which counts only where a body is read.
         .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn(body::limited))
         .with_state(app)
 }
 
