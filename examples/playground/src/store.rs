@@ -2,7 +2,9 @@
 
 use cloakroom::{Coherence, MemoryStore, SessionLayer, SessionLayerBuilder, SessionStore};
 use cloakroom_redis::RedisStore;
-use cloakroom_sqlx::{MySqlStore, PostgresStore, SqliteOptions, SqliteStore};
+use cloakroom_sqlx::{
+    MySqlOptions, MySqlStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
+};
 
 use crate::options::Options;
 use crate::start::StartError;
@@ -50,12 +52,13 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, StartError> {
             "--l2 {l2:?} is not built in; allowed: none"
         )));
     }
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let scheme = scheme(url);
+    check_names(scheme, options)?;
     let opened = match scheme {
         "memory" if url == "memory:" => Ok(Opened::new(MemoryStore::new(), Connections::None)),
         "sqlite" if url != "sqlite:" => sqlite(url, options).await,
-        "postgres" | "postgresql" => postgres(url).await,
-        "mysql" | "mariadb" => mysql(url).await,
+        "postgres" | "postgresql" => postgres(url, options).await,
+        "mysql" | "mariadb" => mysql(url, options).await,
         "redis" | "rediss" | "redis+cluster" | "rediss+cluster" | "redis+sentinel"
         | "rediss+sentinel" => RedisStore::connect(url)
             .await
@@ -83,24 +86,61 @@ type Opening = Result<Opened, cloakroom::StoreError>;
 /// Who wants to be the only one locks the file.
 async fn sqlite(url: &str, options: &Options) -> Opening {
     let exclusive = options.coherence == Some(Coherence::Exclusive);
-    let store = SqliteOptions::from_url(url)?
-        .exclusive(exclusive)
-        .open()
-        .await?;
+    let mut connect = SqliteOptions::from_url(url)?.exclusive(exclusive);
+    if let Some(table) = &options.table {
+        connect = connect.table(table);
+    }
+    let store = connect.open().await?;
     store.migrate().await?;
     Ok(Opened::new(store.clone(), Connections::Sqlite(store)))
 }
 
-async fn postgres(url: &str) -> Opening {
-    let store = PostgresStore::connect(url).await?;
+async fn postgres(url: &str, options: &Options) -> Opening {
+    let mut connect = PostgresOptions::from_url(url)?;
+    if let Some(table) = &options.table {
+        connect = connect.table(table);
+    }
+    if let Some(schema) = &options.schema {
+        connect = connect.schema(schema);
+    }
+    let store = connect.connect().await?;
     store.migrate().await?;
     Ok(Opened::new(store.clone(), Connections::Postgres(store)))
 }
 
-async fn mysql(url: &str) -> Opening {
-    let store = MySqlStore::connect(url).await?;
+async fn mysql(url: &str, options: &Options) -> Opening {
+    let mut connect = MySqlOptions::from_url(url)?;
+    if let Some(table) = &options.table {
+        connect = connect.table(table);
+    }
+    let store = connect.connect().await?;
     store.migrate().await?;
     Ok(Opened::new(store.clone(), Connections::MySql(store)))
+}
+
+fn scheme(url: &str) -> &str {
+    url.split_once(':').map_or("", |(scheme, _)| scheme)
+}
+
+/// Only a SQL store has a table, and only that of `PostgreSQL` lies in a schema.
+fn check_names(kind: &str, options: &Options) -> Result<(), StartError> {
+    const POSTGRES: &[&str] = &["postgres", "postgresql"];
+    const SQL: &[&str] = &["sqlite", "postgres", "postgresql", "mysql", "mariadb"];
+    let table = options.table.as_ref();
+    let schema = options.schema.as_ref();
+    for (option, name, kinds, allowed) in [
+        ("table", table, SQL, "sqlite:, postgres:// or mysql://"),
+        ("schema", schema, POSTGRES, "postgres://"),
+    ] {
+        if let Some(name) = name
+            && !kinds.contains(&kind)
+        {
+            return Err(StartError::new(format!(
+                "--{option} {name:?} is not allowed with --store {kind}:; allowed: with {allowed}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A URL for messages: what stands before an `@` is left out, since it may hold a password.

@@ -15,6 +15,7 @@ mod broken;
 mod costs;
 mod history;
 mod look;
+mod names;
 mod pushed;
 mod since;
 mod stores;
@@ -74,6 +75,11 @@ fn main() {
             at_once::a_replaced_token_is_refused_by_all_at_once,
             at_once::a_revoked_session_is_refused_by_all_at_once,
         ),
+        &over!(
+            [POSTGRES, MARIADB, SQLITE],
+            names::two_tables_are_two_stores
+        ),
+        &over!([POSTGRES], names::a_table_lies_in_the_schema_that_was_named),
         &over!(
             [REDIS, CLUSTER, POSTGRES, SQLITE],
             at_once::increments_of_a_few_sessions_add_up,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloakroom_services::{
     Error, MariaDb, Missing, Postgres, Redis, RedisCluster, Requirement, Server, require,
 };
-use cloakroom_tests::{Node, TempDir};
+use cloakroom_tests::{Node, NodeBuilder, TempDir};
 
 /// One kind of store.
 #[derive(Clone, Copy)]
@@ -144,11 +144,12 @@ impl Running {
         ]
     }
 
-    async fn node(&self, options: &str) -> Node {
-        Node::with("--store")
-            .arg(&self.url)
-            .args(options)
-            .start()
-            .await
+    /// One node over the store, with these options.
+    pub(crate) async fn node(&self, options: &str) -> Node {
+        self.builder(options).start().await
+    }
+
+    pub(crate) fn builder(&self, options: &str) -> NodeBuilder {
+        Node::with("--store").arg(&self.url).args(options)
     }
 }

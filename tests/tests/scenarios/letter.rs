@@ -261,3 +261,33 @@ async fn a_timeout_of_its_own_changes_the_age_of_the_cookie_at_once() {
     let answer = client.post("/api/timeout", "{\"idle\":\"2h\"}").await;
     assert_eq!(answer.set_cookies(), [""; 0]);
 }
+
+#[tokio::test]
+async fn an_operator_lists_and_ends_the_sessions_of_an_owner() {
+    let node = start("").await;
+    let operator = node.client();
+    let clients = [signed_in(&node).await, signed_in(&node).await];
+    let mut ids = Vec::new();
+    for client in &clients {
+        ids.push(client.session().await["id"].clone());
+    }
+    let listed = operator.get("/api/manage/owner/ada").await.json();
+    let listed = listed.as_array().unwrap();
+    let found: Vec<&Value> = listed.iter().map(|row| &row["id"]).collect();
+    assert_eq!(found, ids.iter().collect::<Vec<_>>(), "oldest first");
+    assert!(listed.iter().all(|row| row["owner"] == "ada"), "{listed:?}");
+    let nobody = operator.delete("/api/manage/owner/bob").await;
+    assert_eq!(nobody.json(), json!({ "destroyed": 0 }));
+    let ended = operator.delete("/api/manage/owner/ada").await;
+    ended.assert_status(200);
+    assert_eq!(ended.json(), json!({ "destroyed": 2 }));
+    assert_eq!(
+        operator.get("/api/manage/owner/ada").await.json(),
+        json!([])
+    );
+    for client in clients {
+        assert_eq!(client.session().await["ended_reason"], "revoked");
+    }
+    let wrong = operator.get("/api/manage/owner/%ff").await;
+    wrong.assert_refused(400, "bad_request");
+}

@@ -12,6 +12,8 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             store: crate::store::DEFAULT.into(),
+            table: None,
+            schema: None,
             l2: None,
             transport: vec![Carrier::Cookie],
             name: None,

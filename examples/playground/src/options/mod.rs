@@ -55,6 +55,8 @@ pub(crate) enum OnCreate {
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) store: String,
+    pub(crate) table: Option<String>,
+    pub(crate) schema: Option<String>,
     pub(crate) l2: Option<String>,
     pub(crate) transport: Vec<Carrier>,
     pub(crate) name: Option<String>,

@@ -57,8 +57,7 @@ impl Spec {
 }
 
 const DURATION: &str = "a duration such as 30m, 1h or 250ms";
-const SCHEDULE: &str =
-    "a duration such as 60s, a cron line of minute, hour and week-day such as \"15 * *\", or off";
+const SCHEDULE: &str = "a duration such as 60s, a cron line of minute, hour and week-day such as \"15 * *\", or off (0s, too)";
 
 /// Every option, in the order of the help text.
 pub(super) const TABLE: &[Spec] = &[
@@ -75,6 +74,20 @@ pub(super) const TABLE: &[Spec] = &[
         crate::store::DEFAULT,
         "where sessions are kept",
         |o, v| put(&mut o.store, values::word(v)),
+    ),
+    Spec::value(
+        "table",
+        values::IDENTIFIER,
+        "cloakroom_sessions",
+        "name of the table in a SQL store",
+        |o, v| put(&mut o.table, values::identifier(v).map(Some)),
+    ),
+    Spec::value(
+        "schema",
+        values::IDENTIFIER,
+        "what the server looks in",
+        "schema of the table in PostgreSQL",
+        |o, v| put(&mut o.schema, values::identifier(v).map(Some)),
     ),
     Spec::value(
         "l2",

@@ -82,6 +82,20 @@ pub(super) fn word(text: &str) -> Result<String, Reason> {
     Ok(text.into())
 }
 
+/// What the SQL stores take as the name of a table or a schema.
+pub(super) const IDENTIFIER: &str = "1 to 48 of A-Z a-z 0-9 _, the first no digit";
+
+pub(super) fn identifier(text: &str) -> Result<String, Reason> {
+    let is_right = (1..=48).contains(&text.len())
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if is_right {
+        Ok(text.into())
+    } else {
+        Err(Reason::new())
+    }
+}
+
 pub(super) fn carriers(text: &str) -> Result<Vec<Carrier>, Reason> {
     let mut carriers = Vec::new();
     for part in text.split(',') {

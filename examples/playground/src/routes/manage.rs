@@ -5,7 +5,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use cloakroom::{Event, Schedule, SessionId, SessionInfo};
+use cloakroom::{Event, Owner, Schedule, SessionId, SessionInfo};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::operate::job;
 use crate::answer::ApiError;
 use crate::app::{App, OpenSocket};
-use crate::extract::{NameInPath, Shape};
+use crate::extract::{InPath, NameInPath, Shape};
 
 #[derive(Serialize)]
 pub(super) struct Found {
@@ -27,6 +27,7 @@ pub(super) struct Found {
 
 fn shown(info: &SessionInfo) -> Value {
     json!({
+        "id": info.id,
         "owner": info.owner.as_ref().map(ToString::to_string),
         "created_at": info.created_at.to_string(),
         "last_used_at": info.last_used_at.to_string(),
@@ -51,6 +52,28 @@ pub(super) async fn destroy(
     NameInPath(id): NameInPath<SessionId>,
 ) -> Result<Json<Value>, ApiError> {
     let destroyed = app.manager.destroy(id).await?;
+    Ok(Json(json!({ "destroyed": destroyed })))
+}
+
+fn owner(name: String) -> Result<Owner, ApiError> {
+    Owner::new(name).map_err(|_| ApiError::BAD_REQUEST)
+}
+
+/// The live sessions of an owner, whoever asks.
+pub(super) async fn list_owned(
+    State(app): State<App>,
+    InPath(name): InPath<String>,
+) -> Result<Json<Vec<Value>>, ApiError> {
+    let sessions = app.manager.owned_by(&owner(name)?).await?;
+    Ok(Json(sessions.iter().map(shown).collect()))
+}
+
+/// Ends all sessions of an owner, as somebody does whose rights have changed.
+pub(super) async fn destroy_owned(
+    State(app): State<App>,
+    InPath(name): InPath<String>,
+) -> Result<Json<Value>, ApiError> {
+    let destroyed = app.manager.destroy_owned_by(&owner(name)?, None).await?;
     Ok(Json(json!({ "destroyed": destroyed })))
 }
 

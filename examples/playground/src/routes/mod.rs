@@ -91,6 +91,10 @@ fn operator_routes() -> Router<App> {
             "/api/manage/{id}",
             get(manage::find).delete(manage::destroy),
         )
+        .route(
+            "/api/manage/owner/{owner}",
+            get(manage::list_owned).delete(manage::destroy_owned),
+        )
         .route("/api/manage/expired", post(manage::expired))
         .route("/api/manage/reset", post(manage::reset))
         .route("/api/events", get(manage::events))
