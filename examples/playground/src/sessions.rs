@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use cloakroom::{
-    BuildError, Cache, MaxAge, Refusal, Session, SessionCookie, SessionHeader, SessionLayer,
+    Cache, MaxAge, Refusal, Session, SessionCookie, SessionHeader, SessionLayer,
     SessionLayerBuilder,
 };
 
 use crate::journal::Journal;
 use crate::options::{Carrier, CookieAge, OnCreate, Options};
+use crate::refusal;
 use crate::start::StartError;
 
 /// Applies every option to the builder of the opened store.
@@ -51,7 +52,7 @@ pub(crate) fn layer(
         .settings(&options.settings)
         .listener(move |event| journal.hear(event))
         .build()
-        .map_err(|error| refused(&error))
+        .map_err(|error| StartError::new(refusal::words(&error, options)))
 }
 
 /// The hook of `--on-create`.
@@ -66,31 +67,6 @@ fn hooked(builder: SessionLayerBuilder, what: OnCreate) -> SessionLayerBuilder {
         OnCreate::Refuse(status) => {
             builder.on_create(move |_| std::future::ready(Err(Refusal::status(status))))
         }
-    }
-}
-
-/// The builder's settings by the names of their options.
-fn refused(error: &BuildError) -> StartError {
-    match error {
-        BuildError::Setting {
-            setting,
-            given,
-            allowed,
-        } => {
-            let option = match *setting {
-                "idle_timeout" => "idle",
-                "absolute_timeout" => "absolute",
-                "touch_interval" => "touch",
-                "superseded_window" => "superseded",
-                setting => setting,
-            };
-            let option = option.replace('_', "-");
-            StartError::new(format!(
-                "--{option} {given} is not allowed; allowed: {allowed}"
-            ))
-        }
-        BuildError::Cookie(_) | BuildError::Header(_) => StartError::caused_by("--name", error),
-        _ => StartError::caused_by("the options do not fit together", error),
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::log::Log;
 use crate::options::{self, Invocation, Options};
 use crate::server::{Server, StopSignal};
 use crate::store::Opened;
@@ -52,16 +53,10 @@ impl From<options::OptionError> for StartError {
 
 /// Reads the options, runs the server until it is told to stop, and says how it went.
 pub(crate) fn run() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .init();
+    let log = Log::begin();
     match options::from_process()
         .map_err(StartError::from)
-        .and_then(invoke)
+        .and_then(|invocation| invoke(invocation, &log))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -72,7 +67,7 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn invoke(invocation: Invocation) -> Result<(), StartError> {
+fn invoke(invocation: Invocation, log: &Log) -> Result<(), StartError> {
     match invocation {
         Invocation::Help => {
             drop(std::io::stdout().write_all(options::help().as_bytes()));
@@ -82,11 +77,11 @@ fn invoke(invocation: Invocation) -> Result<(), StartError> {
             .enable_all()
             .build()
             .map_err(|error| StartError::caused_by("cannot start the runtime", &error))?
-            .block_on(serve(*options)),
+            .block_on(serve(*options, log)),
     }
 }
 
-async fn serve(options: Options) -> Result<(), StartError> {
+async fn serve(options: Options, log: &Log) -> Result<(), StartError> {
     let journal = crate::journal::Journal::shared();
     let Opened {
         builder,
@@ -107,6 +102,7 @@ async fn serve(options: Options) -> Result<(), StartError> {
     let sockets = app.sockets.clone();
     let router = routes::router(app, &sessions).layer(sessions.clone());
 
+    log.release();
     let mut stdout = std::io::stdout();
     drop(writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush()));
 

@@ -143,6 +143,17 @@ fn check_names(kind: &str, options: &Options) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The modes of `--coherence` that this store can give.
+pub(crate) fn coherences(options: &Options) -> &'static str {
+    match scheme(&options.store) {
+        "memory" => "exclusive, push, bounded=DURATION, verify",
+        "sqlite" => "exclusive, bounded=DURATION, verify",
+        "redis" | "rediss" | "redis+cluster" | "rediss+cluster" | "redis+sentinel"
+        | "rediss+sentinel" => "push, bounded=DURATION, verify",
+        _ => "bounded=DURATION, verify",
+    }
+}
+
 /// A URL for messages: what stands before an `@` is left out, since it may hold a password.
 pub(crate) fn without_password(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {

@@ -116,6 +116,66 @@ async fn an_id_that_is_none_is_not_found_and_a_key_that_is_none_is_a_bad_request
 }
 
 #[tokio::test]
+async fn a_start_that_fails_says_so_in_one_line_whatever_there_is_to_be_warned_about() {
+    let line = refused("--idle soon").await;
+    assert!(line.starts_with("playground: --idle"), "{line}");
+    refused("--coherence verify --commit last-exit").await;
+    refused("--listen 203.0.113.1:1").await;
+    let node = Node::with(&format!("--store {}", crate::STORE))
+        .env("CLOAKROOM_FOO", "1")
+        .start()
+        .await;
+    node.client().get("/healthz").await.assert_status(200);
+    let told = node.stderr();
+    let [warning] = told.as_slice() else {
+        unreachable!("one warning: {told:?}")
+    };
+    assert!(
+        warning.contains("CLOAKROOM_FOO") && !warning.contains('\u{1b}'),
+        "{warning}"
+    );
+}
+
+#[tokio::test]
+async fn options_that_do_not_fit_together_are_named_as_they_are_written() {
+    let table: &[(&str, &[&str])] = &[
+        ("--touch 20m", &["--touch 20m", "half of --idle"]),
+        (
+            "--settings touch_interval=20m",
+            &["--settings touch_interval", "half of --idle"],
+        ),
+        ("--affinity", &["--affinity", "--node NAME"]),
+        (
+            "--coherence verify --commit last-exit",
+            &["--commit last-exit", "--coherence verify", "response-head"],
+        ),
+        ("--cache-idle 500000d", &["--cache-idle", "none", "36500d"]),
+        ("--cache-ttl 500000d", &["--cache-ttl", "none", "36500d"]),
+        ("--name __Host-id", &["--name", "--secure"]),
+        (
+            "--max-age 500ms",
+            &["--max-age 500ms", "session, timeout", "1s"],
+        ),
+        ("--transport header --name cookie", &["--name", "cookie"]),
+        ("--table 1st", &["--table", "1 to 48", "digit"]),
+        ("--schema a-b", &["--schema", "1 to 48"]),
+        ("--schema here", &["--schema", "postgres://"]),
+    ];
+    for (arguments, needles) in table {
+        let line = refused(arguments).await;
+        for needle in *needles {
+            assert!(line.contains(needle), "{arguments}: {line} names {needle}");
+        }
+        for word in ["::", "(..)", "`", "CommitAt", "Coherence", "idle timeout"] {
+            assert!(
+                !line.contains(word),
+                "{arguments}: {line} does not say {word}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stream_whose_write_was_dropped_says_so() {
     let node = start("").await;
     for (path, body, kind) in [
