@@ -15,6 +15,7 @@ mod options;
 mod page;
 mod refusal;
 mod routes;
+mod running;
 mod server;
 mod sessions;
 mod start;

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::app::Sockets;
+use crate::running::{self, Running};
 
 /// A client that has connected says within this time what it wants.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +34,9 @@ impl Server {
             sockets,
             drain,
         } = self;
+        let running = Running::default();
+        let counted = from_fn_with_state(running.clone(), running::counted);
+        let router = router.layer(counted);
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {
@@ -45,8 +50,15 @@ impl Server {
             }
         }
         drop(listener);
+        // A client of HTTP/2 need not answer the farewell, and one of HTTP/1.1 may never end its head.
+        let ended = async {
+            tokio::select! {
+                () = graceful.shutdown() => {}
+                () = running.idle() => {}
+            }
+        };
         let drained = async {
-            tokio::join!(graceful.shutdown(), sockets.close_all());
+            tokio::join!(ended, sockets.close_all());
         };
         if tokio::time::timeout(drain, drained).await.is_err() {
             tracing::warn!(?drain, "requests were still running and are cut off");

@@ -351,3 +351,28 @@ async fn an_operator_lists_and_ends_the_sessions_of_an_owner() {
     let wrong = operator.get("/api/manage/owner/%ff").await;
     wrong.assert_refused(400, "bad_request");
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_requests_and_not_for_a_client_that_has_none() {
+    // Longer than the harness waits for the end of a process.
+    let mut node = start("--drain 10m").await;
+    let mut idle = Vec::new();
+    for said in [
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
+        "GET / HTTP/1.1\r\nHos",
+        "",
+    ] {
+        let mut connection = Connection::open(node.address()).await;
+        connection.send(said).await;
+        idle.push(connection);
+    }
+    let client = node.client();
+    let running = node
+        .begin(&client, Method::PUT, "/api/slow/a?ms=1000", "1")
+        .await;
+    node.signal("TERM").await;
+    assert_eq!(node.ended().await.code(), Some(0));
+    running.await.unwrap().assert_status(204);
+    assert_eq!(node.stderr(), [""; 0]);
+    drop(idle);
+}
