@@ -41,6 +41,16 @@ impl Socket {
         self.hear().await
     }
 
+    /// Sends a text and returns the code with which the server closes; `None` if it does not say.
+    pub async fn closed_by(&mut self, text: &str) -> Option<u16> {
+        self.0.send(Message::text(text)).await.ok()?;
+        loop {
+            if let Message::Close(frame) = self.0.next().await?.ok()? {
+                return frame.map(|frame| frame.code.into());
+            }
+        }
+    }
+
     /// The next text; `None` at the end.
     pub async fn hear(&mut self) -> Option<String> {
         loop {

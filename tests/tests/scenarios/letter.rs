@@ -1,6 +1,7 @@
 //! The contract of the playground to the letter: what a reader of its page tries and finds otherwise.
 
 use cloakroom_tests::raw::Connection;
+use cloakroom_tests::socket::Socket;
 use cloakroom_tests::{Client, Node, Refusal};
 use http::Method;
 use serde_json::{Value, json};
@@ -350,6 +351,22 @@ async fn an_operator_lists_and_ends_the_sessions_of_an_owner() {
     }
     let wrong = operator.get("/api/manage/owner/%ff").await;
     wrong.assert_refused(400, "bad_request");
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_closes_the_socket_with_the_reason() {
+    let node = start("--max-bytes 8MiB").await;
+    let client = stored(&node).await;
+    let open = || async {
+        Socket::open(&node, client.token().as_deref())
+            .await
+            .unwrap()
+    };
+    let right = format!("a={}", "x".repeat((2 << 20) - 2));
+    assert_eq!(open().await.say(&right).await.as_deref(), Some("ok"));
+    let wrong = format!("b={right}");
+    assert_eq!(open().await.closed_by(&wrong).await, Some(1009));
+    client.get("/api/data/b").await.assert_status(404);
 }
 
 #[tokio::test]
