@@ -24,6 +24,28 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     pub(crate) const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large");
 
+    /// Every kind that an answer of the API or of a form may carry.
+    pub(crate) const KINDS: &[&str] = &[
+        "bad_request",
+        "two_sessions",
+        "no_owner",
+        "not_found",
+        "method_not_allowed",
+        "superseded",
+        "ended",
+        "too_large",
+        "conflict",
+        "unreadable",
+        "rolled_back",
+        "head_sent",
+        "rejected",
+        "not_supported",
+        "refused",
+        "disabled",
+        "unavailable",
+        "unsupported",
+    ];
+
     const fn new(status: StatusCode, kind: &'static str) -> Self {
         Self {
             status,
@@ -98,6 +120,7 @@ mod tests {
         for (kind, status, word) in table {
             let error = ApiError::from(Error::from(kind));
             assert_eq!((error.status.as_u16(), error.kind), (status, word));
+            assert!(ApiError::KINDS.contains(&word), "{word}");
             let response = error.into_response();
             assert_eq!(
                 response.headers().contains_key(RETRY_AFTER),

@@ -354,6 +354,31 @@ async fn an_operator_lists_and_ends_the_sessions_of_an_owner() {
 }
 
 #[tokio::test]
+async fn the_page_says_only_what_its_own_forms_say() {
+    let node = start("").await;
+    let client = node.client();
+    for (query, shown) in [
+        ("error=Call+0900-1234", "0900"),
+        ("error=%3Cb%3E", "did not work"),
+        ("done=Call+0900-1234", "0900"),
+    ] {
+        let page = client.get(&format!("/?{query}")).await;
+        page.assert_status(200);
+        assert!(!page.text().contains(shown), "{query}");
+    }
+    for (query, shown) in [("error=no_owner", "no_owner"), ("done=poll", "Done: poll")] {
+        assert!(
+            client
+                .get(&format!("/?{query}"))
+                .await
+                .text()
+                .contains(shown),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_message_over_the_limit_closes_the_socket_with_the_reason() {
     let node = start("--max-bytes 8MiB").await;
     let client = stored(&node).await;

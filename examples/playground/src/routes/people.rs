@@ -136,8 +136,12 @@ async fn own_sessions(app: &App, session: &Session) -> Result<Vec<OwnSession>, A
     Ok(sessions.collect())
 }
 
+/// Only what a form of ours says: whoever makes a link must not make the page speak.
 fn notice(said: Said) -> Option<String> {
-    match (said.error, said.done) {
+    let known = |word: &String, words: &[&str]| words.contains(&word.as_str());
+    let failed = said.error.filter(|kind| known(kind, ApiError::KINDS));
+    let done = said.done.filter(|job| known(job, &["poll", "purge"]));
+    match (failed, done) {
         (Some(kind), _) => Some(format!("That did not work: {kind}.")),
         (None, Some(done)) => Some(format!("Done: {done}.")),
         (None, None) => None,
