@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::text::{format_duration, parse_duration, parse_size};
 use crate::Timeout;
+use crate::text::{format_duration, parse_duration, parse_size};
 
 /// What is wrong with a value, if more can be said than what is allowed.
 #[derive(Debug, Default)]
