@@ -24,16 +24,6 @@ const SETTINGS: &[(&str, &str, &str)] = &[
         "a duration shorter than half of --idle",
     ),
     ("max_bytes", "max-bytes", "a size of at least 1 byte"),
-    (
-        "cache.idle",
-        "cache-idle",
-        "none, or a duration of at most 36500d",
-    ),
-    (
-        "cache.ttl",
-        "cache-ttl",
-        "none, or a duration of at most 36500d",
-    ),
     ("node", "node", "a name of 1 to 32 of A-Z a-z 0-9 _ -"),
     (
         "coherence",

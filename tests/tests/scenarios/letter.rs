@@ -150,8 +150,6 @@ async fn options_that_do_not_fit_together_are_named_as_they_are_written() {
             "--coherence verify --commit last-exit",
             &["--commit last-exit", "--coherence verify", "response-head"],
         ),
-        ("--cache-idle 500000d", &["--cache-idle", "none", "36500d"]),
-        ("--cache-ttl 500000d", &["--cache-ttl", "none", "36500d"]),
         ("--name __Host-id", &["--name", "--secure"]),
         (
             "--max-age 500ms",
