@@ -4,11 +4,13 @@ use std::io::Read;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use cloakroom::SessionLayer;
 use tokio::net::TcpListener;
+use tower::util::MapResponseLayer;
 use tower_sessions::{CachingSessionStore, Expiry, SessionManagerLayer, SessionStore};
 use tower_sessions_moka_store::MokaStore;
 use tower_sessions_redis_store::{RedisStore, fred};
@@ -42,6 +44,15 @@ pub(super) async fn serve(variant: Variant, redis: &str) -> Result<()> {
 async fn app(variant: Variant, redis: &str) -> Result<Router> {
     Ok(match variant {
         Variant::Bare => Router::new().route("/read", get(async || "1")),
+        Variant::Vary => {
+            let vary = |mut response: Response| {
+                let headers = response.headers_mut();
+                headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
+                response
+            };
+            let router = Router::new().route("/read", get(async || "1"));
+            router.layer(MapResponseLayer::new(vary))
+        }
         Variant::Theirs => theirs(RedisStore::new(pool(redis).await?)),
         Variant::Moka => theirs(CachingSessionStore::new(
             MokaStore::new(Some(10_000)), // as many as our L1 holds

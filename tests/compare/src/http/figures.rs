@@ -1,6 +1,6 @@
 //! What is printed of the runs.
 
-use super::variant::Variant::{self, Bare, Moka, Ours, Theirs};
+use super::variant::Variant::{self, Bare, Moka, Ours, Theirs, Vary};
 use super::{Series, Workload};
 use crate::ratio::median;
 use crate::report::{header, row, say};
@@ -8,7 +8,7 @@ use crate::report::{header, row, say};
 /// What is compared with what, and the ratio that was set as a goal.
 type Line = (&'static str, Variant, Variant, Workload, Option<f64>);
 
-const LINES: [Line; 6] = [
+const LINES: [Line; 7] = [
     (
         "read : tower-sessions, moka",
         Ours,
@@ -38,6 +38,7 @@ const LINES: [Line; 6] = [
         Workload::Write,
         None,
     ),
+    ("only `Vary`, read : axum", Vary, Bare, Workload::Read, None),
     (
         "tower-sessions, moka, read : axum",
         Moka,

@@ -60,7 +60,7 @@ pub(crate) fn run() -> Result<()> {
     let mut series: Vec<Series<'_>> = [Workload::Read, Workload::Write]
         .into_iter()
         .flat_map(|workload| servers.iter().map(move |server| (server, workload)))
-        .filter(|(server, workload)| server.variant != Variant::Bare || *workload == Workload::Read)
+        .filter(|(server, workload)| server.variant.keeps() || *workload == Workload::Read)
         .map(|(server, workload)| Series::new(server, workload))
         .collect();
     for round in 0..=ROUNDS {
