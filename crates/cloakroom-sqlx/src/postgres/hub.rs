@@ -25,6 +25,9 @@ pub(super) struct Hub {
 struct State {
     senders: Vec<ChangeSender>,
     live: bool,
+    /// A task listens, or is about to. Reset by the task itself as it ends: until then the runtime
+    /// calls it unfinished, although it looks for readers no more.
+    served: bool,
     task: Option<AbortHandle>,
 }
 
@@ -61,8 +64,7 @@ impl Hub {
                 .expect("the reader is in this function's hands");
         }
         state.senders.push(sender);
-        let listening = state.task.as_ref().is_some_and(|task| !task.is_finished());
-        self.wanted.store(!listening, Ordering::Release);
+        self.wanted.store(!state.served, Ordering::Release);
         drop(state);
         self.start_if_wanted();
         feed
@@ -77,12 +79,19 @@ impl Hub {
             return;
         };
         let mut state = self.state();
-        if self.wanted.swap(false, Ordering::AcqRel) {
-            let ending = Ending(Arc::clone(self));
-            let task = runtime.spawn(async move {
-                listener::listen(&ending.0).await;
-                drop(ending);
-            });
+        if state.served || !self.wanted.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        state.served = true;
+        drop(state);
+        // Not under the lock, which `Ending` takes: a runtime that shuts down drops the task here.
+        let ending = Ending(Arc::clone(self));
+        let task = runtime.spawn(async move {
+            listener::listen(&ending.0).await;
+            drop(ending);
+        });
+        let mut state = self.state();
+        if state.served {
             state.task = Some(task.abort_handle());
         }
     }
@@ -110,6 +119,7 @@ impl Hub {
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.senders.clear();
+        state.live = false;
         if let Some(task) = state.task.take() {
             task.abort();
         }
@@ -125,8 +135,75 @@ impl Hub {
 struct Ending(Arc<Hub>);
 
 impl Drop for Ending {
+    /// All under one lock: a reader that comes now is told `Lost` by this task, or is seen to by the
+    /// next one.
     fn drop(&mut self) {
-        let read = self.0.tell(Change::Lost);
-        self.0.wanted.store(read, Ordering::Release);
+        let mut state = self.0.state();
+        state.live = false;
+        state.served = false;
+        let senders = &mut state.senders;
+        senders.retain(|sender| sender.send(Change::Lost).is_ok());
+        let wanted = !senders.is_empty();
+        self.0.wanted.store(wanted, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> Arc<Hub> {
+        // Nobody listens at that port.
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(1);
+        let patience = Duration::from_secs(1);
+        Arc::new(Hub::new(options, "channel".into(), patience))
+    }
+
+    /// A task of the hub, of which no step is left but to end.
+    fn serving(hub: &Arc<Hub>) -> Ending {
+        hub.state().served = true;
+        Ending(Arc::clone(hub))
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_while_the_task_ends_gets_another_task() {
+        let hub = hub();
+        // As the runtime sees it, a task that is in its last step is not finished.
+        let last_step = tokio::spawn(std::future::pending::<()>());
+        hub.state().task = Some(last_step.abort_handle());
+        drop(serving(&hub));
+        let _feed = hub.subscribe();
+        assert!(hub.state().served);
+        last_step.abort();
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_was_told_live_is_told_lost_by_the_task_that_ends() {
+        let hub = hub();
+        let task = serving(&hub);
+        hub.tell(Change::Live);
+        let mut feed = hub.subscribe();
+        assert_eq!(feed.next().await, Some(Change::Live));
+        drop(task);
+        assert_eq!(feed.next().await, Some(Change::Lost));
+        let mut late = hub.subscribe();
+        hub.tell(Change::Lost);
+        assert_eq!(late.next().await, Some(Change::Lost));
+    }
+
+    #[test]
+    fn a_runtime_that_shuts_down_does_not_hold_the_hub_up() {
+        let hub = hub();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _inside = handle.enter();
+        let _feed = hub.subscribe();
+        assert!(hub.wanted.load(Ordering::Acquire), "for the next operation");
     }
 }
