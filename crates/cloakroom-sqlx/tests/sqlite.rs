@@ -395,6 +395,41 @@ async fn a_corrupt_row_does_not_keep_the_others_from_expiring() {
 }
 
 #[tokio::test]
+async fn the_ending_of_a_row_that_cannot_be_read_is_told() {
+    let file = File::new();
+    file.run(LOOSE).await;
+    let [removed, buried, due] = [id(), id(), id()];
+    for id in [removed, buried, due] {
+        file.run(&format!(
+            "INSERT INTO cloakroom_sessions VALUES (x'{}', 1, 1, 0, NULL, -1, 5, 9, x'01', x'01')",
+            hex(id)
+        ))
+        .await;
+    }
+    let store = file.options().exclusive(true).open().await.unwrap();
+    let mut feeds = [store.changes().unwrap(), store.changes().unwrap()];
+    for feed in &mut feeds {
+        assert_eq!(feed.next().await, Some(Change::Live));
+    }
+    for (id, tombstone) in [(removed, None), (buried, Some(tombstone(&record(5))))] {
+        let error = store.end(id, tombstone.as_ref()).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    }
+    let readable = store.expire(at(9), Due::Limit(9)).await.unwrap();
+    assert!(readable.is_empty());
+    // What follows shows that the notice is not merely late.
+    let (last, created) = (id(), record(2_000));
+    store.create(last, &created).await.unwrap();
+    let stamp = created.stamp;
+    for feed in &mut feeds {
+        for id in [removed, buried, due] {
+            assert_eq!(feed.next().await, Some(Change::Ended { id }));
+        }
+        assert_eq!(feed.next().await, Some(Change::Saved { id: last, stamp }));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_database_no_directory_or_no_url_is_rejected() {
     let file = File::new();
     std::fs::write(

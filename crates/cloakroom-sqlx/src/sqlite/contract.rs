@@ -99,10 +99,11 @@ impl SessionStore for SqliteStore {
             id,
             tombstone,
         };
-        self.write_and_tell(&end, |ended| {
-            ended.iter().map(|_| Change::Ended { id }).collect()
-        })
-        .await
+        // Told also of a row that cannot be read: others may still hold a copy from when it could be.
+        let met = self.write_and_tell(&end, |met| {
+            met.iter().map(|_| Change::Ended { id }).collect()
+        });
+        met.await?.transpose()
     }
 
     async fn expire(
@@ -117,13 +118,11 @@ impl SessionStore for SqliteStore {
             now,
             due,
         };
-        self.write_and_tell(&expire, |ended| {
-            ended
-                .iter()
-                .map(|(id, _)| Change::Ended { id: *id })
-                .collect()
-        })
-        .await
+        let timed_out = self.write_and_tell(&expire, |timed_out| {
+            let ids = timed_out.ids.iter();
+            ids.map(|id| Change::Ended { id: *id }).collect()
+        });
+        Ok(timed_out.await?.records)
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -14,8 +14,17 @@ pub(super) struct Expire<'a> {
     pub(super) due: Due<'a>,
 }
 
+/// What has timed out.
+#[derive(Debug)]
+pub(super) struct TimedOut {
+    /// All of them, so that others who hold a copy are told.
+    pub(super) ids: Vec<SessionId>,
+    /// Those that can be read.
+    pub(super) records: Vec<(SessionId, Record)>,
+}
+
 impl Operation<SqliteConnection> for Expire<'_> {
-    type Output = Vec<(SessionId, Record)>;
+    type Output = TimedOut;
 
     /// `SQLite` returns only the new values of an update, so the old ones are read first, under the
     /// write lock.
@@ -30,10 +39,16 @@ impl Operation<SqliteConnection> for Expire<'_> {
                 .await?;
         }
         transaction.commit().await?;
-        Ok(row::readable(rows.iter().map(|row| {
-            let id = row::read_id(&row::value::<_, Vec<u8>>(row, 0)?)?;
-            Ok((id, row::record::<_, String>(row, 1)?))
-        })))
+        let id = |row: &SqliteRow| -> Result<SessionId, Failure> {
+            Ok(row::read_id(&row::value::<_, Vec<u8>>(row, 0)?)?)
+        };
+        Ok(TimedOut {
+            ids: rows.iter().filter_map(|row| id(row).ok()).collect(),
+            records: row::readable(
+                rows.iter()
+                    .map(|row| Ok((id(row)?, row::record::<_, String>(row, 1)?))),
+            ),
+        })
     }
 }
 

@@ -1,13 +1,15 @@
 use cloakroom_core::{
-    CreateOutcome, Record, SaveOutcome, SessionId, Stamp, State, Times, TouchOutcome,
+    CreateOutcome, Record, SaveOutcome, SessionId, Stamp, State, StoreError, Times, TouchOutcome,
 };
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use sqlx::{Connection, SqlStr};
 
+use super::connect::Opener;
 use super::read::{fetch_peek, fetch_record};
 use super::sql::Sql;
 use crate::shared::failure::Failure;
+use crate::shared::pool::Connector;
 use crate::shared::row::{self, millis, signed};
 use crate::shared::run::{Operation, ROUNDS, restless};
 
@@ -131,11 +133,14 @@ pub(super) struct End<'a> {
     pub(super) tombstone: Option<&'a Record>,
 }
 
+/// What an ending has met: no live row, or one as it was, if it can be read.
+pub(super) type Met = Option<Result<Record, StoreError>>;
+
 impl Operation<SqliteConnection> for End<'_> {
-    type Output = Option<Record>;
+    type Output = Met;
 
     /// A row that cannot be read is ended all the same, and then reported.
-    async fn run(&self, connection: &mut SqliteConnection) -> Result<Option<Record>, Failure> {
+    async fn run(&self, connection: &mut SqliteConnection) -> Result<Met, Failure> {
         let id = self.id.as_bytes().to_vec();
         let rows = if let Some(tombstone) = self.tombstone {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -155,8 +160,22 @@ impl Operation<SqliteConnection> for End<'_> {
                 .fetch_all(&mut *connection)
                 .await?
         };
-        let ended = rows.first().map(|row| row::record::<_, String>(row, 0));
-        // A tombstone that was removed had ended before.
-        Ok(ended.transpose()?.filter(|row| row.state == State::Live))
+        Ok(rows.first().and_then(|row| {
+            match row::record::<_, String>(row, 0) {
+                // A tombstone that was removed had ended before.
+                Ok(record) => (record.state == State::Live).then_some(Ok(record)),
+                Err(failure) => Some(Err(unreadable(failure))),
+            }
+        }))
+    }
+}
+
+/// The statement worked; the row that it returned is damaged.
+fn unreadable(failure: Failure) -> StoreError {
+    match failure {
+        Failure::Store(error) => error,
+        Failure::Driver(error) => Opener::judge(error).error,
+        #[cfg(feature = "mysql")]
+        Failure::Halfway(error) => Opener::judge(error).error,
     }
 }
