@@ -22,10 +22,10 @@ use crate::stores::Running;
 
 const SESSIONS: usize = 6;
 
-/// How long it goes on: twenty seconds, or as many as `CLOAKROOM_HISTORY_SECONDS` says.
+/// How long it goes on: a minute, or as many as `CLOAKROOM_HISTORY_SECONDS` says.
 fn length() -> Duration {
     let given = std::env::var("CLOAKROOM_HISTORY_SECONDS").ok();
-    Duration::from_secs(given.map_or(20, |given| given.parse().unwrap()))
+    Duration::from_secs(given.map_or(60, |given| given.parse().unwrap()))
 }
 
 pub(crate) async fn a_random_history_with_faults_is_true(store: &Running) {
