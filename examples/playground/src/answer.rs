@@ -84,6 +84,13 @@ impl From<Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Json(serde_json::json!({ "error": self.kind }));
+        self.with(body)
+    }
+}
+
+impl ApiError {
+    /// The answer with this body.
+    pub(crate) fn with(self, body: impl IntoResponse) -> Response {
         let mut response = (self.status, body).into_response();
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -113,8 +113,9 @@ fn contradictory(contradiction: Contradiction, options: &Options) -> String {
         ),
         Contradiction::LastExitVerified => format!(
             "{} last-exit is not allowed with --coherence verify, given or by --store {store:?}; \
-             allowed: response-head, or last-exit with another --coherence of: {modes}",
-            option("commit_at")
+             allowed: response-head, or last-exit with --coherence {}",
+            option("commit_at"),
+            modes.trim_end_matches(", verify")
         ),
         Contradiction::NothingExpires => format!(
             "--store {store:?} would keep every session for ever; allowed: {}",

@@ -58,7 +58,10 @@ async fn show(
     };
     match drawn {
         Ok(view) => with_policy(Html(page::whole(&view)).into_response()),
-        Err(error) => with_policy((error.status, Html(page::problem(error.kind))).into_response()),
+        Err(error) => {
+            let page = Html(page::problem(error.kind));
+            with_policy(error.with(page))
+        }
     }
 }
 
