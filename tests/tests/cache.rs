@@ -48,6 +48,19 @@ async fn on_exit_a_copy_leaves_l1_with_its_last_request() {
 }
 
 #[tokio::test]
+async fn every_exit_is_an_eviction_in_the_figures() {
+    let node = Node::with("--store memory: --evict on-exit").start().await;
+    let client = stored(&node).await;
+    let before = client.figure("/evictions").await;
+    for _ in 0..5 {
+        client.get("/api/data/colour").await.assert_status(200);
+    }
+    let all = async || client.figure("/evictions").await == before + 5;
+    eventually("each read has ended with an eviction", all).await;
+    assert!(client.figure("/l1/entries_max").await <= 1);
+}
+
+#[tokio::test]
 async fn l1_never_holds_more_than_its_bound_and_loses_nothing() {
     let node = Node::with("--store memory: --cache-entries 5")
         .start()

@@ -85,7 +85,9 @@ pub enum Event {
         /// What it held: names and JSON texts.
         attributes: BTreeMap<String, String>,
     },
-    /// A session has left L1.
+    /// A session has left L1; told once each time, and of one that is in use when its last use ends.
+    /// What leaves because others came is told with the next newcomer or the next poll at the latest,
+    /// in an L1 of more than 65,536 sessions when its memory is free.
     Evicted {
         /// Which.
         id: SessionId,

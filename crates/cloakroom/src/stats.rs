@@ -80,8 +80,9 @@ pub struct L1Stats {
     /// the store holds are not among them.
     pub entries: u64,
     /// The most sessions that were in memory at one time since the start. Those are among them that
-    /// L1 had let go of and a request still held, or that waited for its next clean-up, so that this
-    /// may exceed the bound of L1 for a moment. Jetty's `sessionsMax`.
+    /// L1 had let go of and a request still held, or that waited for its next clean-up (at an eighth
+    /// more than the bound, at the latest), so that this may exceed the bound of L1. Jetty's
+    /// `sessionsMax`.
     pub entries_max: u64,
     /// Uses served from memory, those confirmed by a peek included.
     pub hits: u64,

@@ -28,12 +28,14 @@ pub(crate) struct Table {
     entries: DashMap<SessionId, Weak<Resident>, RandomState>,
     /// With L1 off: the copies that requests have for themselves, several of a session perhaps.
     private: Mutex<Private>,
+    /// How many sessions have come into L1.
     made: AtomicU64,
+    /// How many have left it: each that came in does so once.
     evictions: AtomicU64,
-    /// The most residents that there were at one time.
+    /// The most that were in L1 at one time.
     most: AtomicU64,
     events: Arc<Events>,
-    /// Evicted and not told yet: a resident may be dropped under a lock, where no listener may run.
+    /// Left and not told yet: a resident may be dropped under a lock, where no listener may run.
     untold: Mutex<Vec<SessionId>>,
 }
 
@@ -54,21 +56,21 @@ impl Table {
         private.copies.push(Arc::downgrade(resident));
     }
 
-    fn count(&self) {
-        let made = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let there = self.there(made);
-        // A read is enough as a rule: the maximum moves rarely.
-        if there > self.most.load(Ordering::Relaxed) {
-            self.most.fetch_max(there, Ordering::Relaxed);
-        }
+    /// No resident may be dropped while the table is looked through: that would change it.
+    fn upgraded(&self) -> Vec<Arc<Resident>> {
+        let entries = self.entries.iter();
+        entries
+            .filter_map(|entry| entry.value().upgrade())
+            .collect()
     }
 
-    /// How many residents there are when so many were made.
+    /// How many sessions are in L1 when so many have come.
     fn there(&self, made: u64) -> u64 {
         made.saturating_sub(self.evictions.load(Ordering::Relaxed))
     }
 
-    pub(super) fn forget(&self, id: SessionId) {
+    /// A session has left L1.
+    pub(super) fn left(&self, id: SessionId) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
         if self.events.is_heard() {
             self.untold
@@ -76,6 +78,10 @@ impl Table {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(id);
         }
+    }
+
+    /// A resident is dropped.
+    pub(super) fn forget(&self, id: SessionId) {
         // A new resident may have taken the place already.
         self.entries
             .remove_if(&id, |_, weak| weak.strong_count() == 0);
@@ -88,10 +94,22 @@ impl Table {
 pub(crate) struct L1 {
     moka: Option<Moka<SessionId, Arc<Resident>, RandomState>>,
     is_by_bytes: bool,
+    /// With more than so many in L1 a newcomer cleans up; not if L1 is bounded by bytes.
+    crowded: Option<u64>,
+    /// How many must have come before a newcomer cleans up again.
+    clean_at: AtomicU64,
     /// moka counts the time since the last use, or since the entry was made.
     is_timed: bool,
     table: Arc<Table>,
 }
+
+/// L1 may exceed its bound by so small a part before a newcomer cleans up: moka lets go of an entry at
+/// its next maintenance, and of the memory when other threads have moved on.
+const SLACK: u64 = 8;
+
+/// Of more residents it is not looked up who has left: it would take longer than a request may wait, and
+/// with so many coming and going moka drops them soon.
+const LOOKED_UP: u64 = 1 << 16;
 
 /// A use is told to moka unless so small a part of all residents is younger than the last use that
 /// was told.
@@ -124,6 +142,11 @@ impl L1 {
         Self {
             moka,
             is_by_bytes: matches!(cache.bound, Bound::Bytes(_)),
+            crowded: match cache.bound {
+                Bound::Entries(max) => Some(max.saturating_add(max / SLACK)),
+                Bound::None | Bound::Bytes(_) => None,
+            },
+            clean_at: AtomicU64::new(0),
             is_timed: cache.idle.is_some() || cache.ttl.is_some(),
             table: Arc::new(Table {
                 entries: DashMap::default(),
@@ -160,7 +183,7 @@ impl L1 {
             moka.insert(id, Arc::clone(&resident));
             resident
         };
-        resident.set_told(made);
+        self.enter(&resident);
         Some(resident)
     }
 
@@ -220,16 +243,54 @@ impl L1 {
             }
         };
         moka.insert(id, Arc::clone(&resident));
-        resident.set_told(self.table.made.load(Ordering::Relaxed));
+        self.enter(&resident);
         // With the poll switched off nobody else would.
         self.tell_evicted();
         resident
     }
 
     fn make(&self, id: SessionId, view: View, secret: &Secret) -> Arc<Resident> {
-        self.table.count();
         let table = Some(Arc::clone(&self.table));
         Arc::new(Resident::new(id, view, Some(secret.clone()), table))
+    }
+
+    /// moka has the resident, and has heard of a use.
+    fn enter(&self, resident: &Resident) {
+        let table = &self.table;
+        let made = table.made.load(Ordering::Relaxed) + u64::from(resident.is_out());
+        if !resident.enter(made) {
+            return;
+        }
+        let made = table.made.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.crowded.is_some_and(|max| table.there(made) > max)
+            && made > self.clean_at.load(Ordering::Relaxed)
+        {
+            self.clean_up();
+            // Those that stay because they are in use are not looked at for each newcomer.
+            let next = made.saturating_add(table.there(made) / SLACK);
+            self.clean_at.store(next, Ordering::Relaxed);
+        }
+        let there = table.there(made);
+        // A read is enough as a rule: the maximum moves rarely.
+        if there > table.most.load(Ordering::Relaxed) {
+            table.most.fetch_max(there, Ordering::Relaxed);
+        }
+    }
+
+    /// moka has no thread of its own. It has a listener for what it lets go of, but at the price of a
+    /// lock and a map entry for each insert: whom it does not have any more is looked up instead.
+    fn clean_up(&self) {
+        let Some(moka) = &self.moka else { return };
+        moka.run_pending_tasks();
+        let there = self.table.there(self.table.made.load(Ordering::Relaxed));
+        if there <= moka.entry_count() || there > LOOKED_UP {
+            return;
+        }
+        for resident in self.table.upgraded() {
+            if !resident.is_out() && !moka.contains_key(&resident.id()) {
+                resident.let_go();
+            }
+        }
     }
 
     /// The attributes have another size now: moka weighs when something is put in, and only then.
@@ -247,7 +308,7 @@ impl L1 {
         if let Some(moka) = &self.moka {
             moka.invalidate(&id);
             if let Some(resident) = self.find(id) {
-                resident.set_untold();
+                resident.let_go();
             }
         }
     }
@@ -257,16 +318,17 @@ impl L1 {
         if let Some(moka) = &self.moka {
             moka.invalidate_all();
             for resident in self.residents() {
-                resident.set_untold();
+                resident.let_go();
             }
         }
     }
 
-    /// All residents, for the housekeeper's passes.
+    /// All residents, for the housekeeper's passes: also those that have left and are in use again, not
+    /// those whose memory moka has yet to free.
     pub(crate) fn residents(&self) -> Vec<Arc<Resident>> {
         let table = &self.table;
-        let shared = table.entries.iter();
-        let mut all: Vec<_> = shared.filter_map(|entry| entry.value().upgrade()).collect();
+        let mut all = table.upgraded();
+        all.retain(|resident| !resident.is_out() || resident.is_held());
         let private = table.private.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(private.copies.iter().filter_map(Weak::upgrade));
         all
@@ -290,11 +352,9 @@ impl L1 {
         }
     }
 
-    /// moka has no thread of its own.
+    /// Does what has become due in L1, and tells of it.
     pub(crate) fn run_pending(&self) {
-        if let Some(moka) = &self.moka {
-            moka.run_pending_tasks();
-        }
+        self.clean_up();
         self.tell_evicted();
     }
 

@@ -32,7 +32,8 @@ pub(crate) struct Resident {
     touching: AtomicBool,
     /// When the last use ended, in milliseconds.
     left_at: AtomicU64,
-    /// How many residents there were when moka last heard of a use; [`UNTOLD`] if it has let go.
+    /// How many residents had been made when moka last heard of a use; [`RELEASED`] or [`OUT`] once L1
+    /// has let go of it.
     told: AtomicU64,
     /// Commits of one session on one node queue up instead of fighting. Reads never take it.
     /// Made by the first commit.
@@ -41,7 +42,11 @@ pub(crate) struct Resident {
     table: Option<Arc<Table>>,
 }
 
-const UNTOLD: u64 = u64::MAX;
+/// L1 has let go of it, and it is held: it leaves with the last use.
+const RELEASED: u64 = u64::MAX - 1;
+
+/// It has left L1, which is counted and told. moka may keep the memory for a while.
+const OUT: u64 = u64::MAX;
 
 struct Held {
     snapshot: Arc<Snapshot>,
@@ -108,7 +113,7 @@ impl Resident {
             has_deferred: AtomicBool::new(false),
             touching: AtomicBool::new(false),
             left_at: AtomicU64::new(seen.at.as_millis()),
-            told: AtomicU64::new(UNTOLD),
+            told: AtomicU64::new(OUT),
             turn: OnceLock::new(),
             table,
         }
@@ -123,21 +128,43 @@ impl Resident {
         self.id
     }
 
-    /// moka has heard of a use, when so many residents had been made.
-    pub(super) fn set_told(&self, made: u64) {
-        self.told.store(made, Ordering::Relaxed);
+    /// It is in L1, and moka has heard of a use when so many residents had been made; whether it was
+    /// outside before.
+    pub(super) fn enter(&self, made: u64) -> bool {
+        self.told.swap(made, Ordering::AcqRel) == OUT
     }
 
-    /// L1 has let go of it.
-    pub(super) fn set_untold(&self) {
-        self.told.store(UNTOLD, Ordering::Relaxed);
-    }
-
-    /// How many residents were made since moka heard of a use; none if it has let go.
+    /// How many residents were made since moka heard of a use; none if L1 has let go of it.
     pub(super) fn newcomers(&self, made: u64) -> Option<u64> {
         match self.told.load(Ordering::Relaxed) {
-            UNTOLD => None,
+            RELEASED | OUT => None,
             told => Some(made.saturating_sub(told)),
+        }
+    }
+
+    pub(super) fn is_out(&self) -> bool {
+        self.told.load(Ordering::Relaxed) == OUT
+    }
+
+    /// L1 lets go of it: it leaves at once, or when nobody holds it any more.
+    pub(super) fn let_go(&self) {
+        let to_released = |told| (told != OUT).then_some(RELEASED);
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        if self.told.fetch_update(set, get, to_released).is_ok() {
+            self.leave_if_released();
+        }
+    }
+
+    /// What slips through here between two threads leaves when it is dropped.
+    fn leave_if_released(&self) {
+        if self.told.load(Ordering::Acquire) != RELEASED || self.is_held() {
+            return;
+        }
+        let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
+        if self.told.compare_exchange(RELEASED, OUT, set, get).is_ok()
+            && let Some(table) = &self.table
+        {
+            table.left(self.id);
         }
     }
 
@@ -277,6 +304,7 @@ impl Resident {
         {
             // Whoever waits to store them need not.
             deferred.exit.notify_one();
+            self.leave_if_released();
         }
     }
 
@@ -294,6 +322,7 @@ impl Resident {
         let last = self.users.fetch_sub(1, Ordering::AcqRel) == 1;
         if last {
             self.wake_deferred();
+            self.leave_if_released();
         }
         last
     }
@@ -365,6 +394,9 @@ impl Resident {
 impl Drop for Resident {
     fn drop(&mut self) {
         if let Some(table) = self.table.take() {
+            if *self.told.get_mut() != OUT {
+                table.left(self.id);
+            }
             table.forget(self.id);
         }
     }
