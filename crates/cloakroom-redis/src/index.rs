@@ -12,16 +12,21 @@
 //! changes, a save or touch is refused by its script, the entry is made, and the call is sent
 //! again with the entry's new time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use cloakroom_core::{Owner, Page, SessionId, StoreError, Times};
+use tokio::time::Instant;
 
 use crate::keys::Keys;
+use crate::reply::Reply;
 use crate::script::{self, Call};
 use crate::wire::Wire;
 
 /// From here on it means "never": no time is that late, and a double still counts by ones.
 const NEVER: u64 = 1 << 52;
+
+/// How many entries of sessions without an end one listing looks at.
+const SWEPT: usize = 8;
 
 /// Until when the entry of a session with these times is to be kept.
 fn wanted(times: Times) -> u64 {
@@ -42,6 +47,7 @@ pub(crate) async fn insert(
     id: SessionId,
     owner: &Owner,
     times: Times,
+    by: Instant,
 ) -> Result<u64, StoreError> {
     let wanted = wanted(times).to_string();
     let call = Call {
@@ -50,26 +56,37 @@ pub(crate) async fn insert(
         args: &[id.as_bytes(), wanted.as_bytes()],
         repeatable: false,
     };
-    let mut reply = wire.run(&call).await?;
+    let mut reply = wire.run(&call, by).await?;
     Ok(u64::from_be_bytes(reply.part()?))
 }
 
 /// Removes the entry that is kept until then; one that was made again since stays.
 ///
 /// Best effort: what is left behind points nowhere and goes by itself.
-pub(crate) async fn remove(wire: &Wire, keys: &Keys, id: SessionId, owner: &Owner, kept: u64) {
+pub(crate) async fn remove(
+    wire: &Wire,
+    keys: &Keys,
+    id: SessionId,
+    owner: &Owner,
+    kept: u64,
+    by: Instant,
+) {
     let call = Call {
         script: &script::UNINDEX,
         key: &keys.index(owner),
         args: &[id.as_bytes(), &kept.to_be_bytes()],
         repeatable: false,
     };
-    if let Err(error) = wire.run(&call).await {
+    if let Err(error) = wire.run(&call, by).await {
         tracing::debug!(session = %id, %error, "an entry of the owner's index is left behind");
     }
 }
 
 /// A page of the owner's sessions.
+///
+/// An entry of a session without an end never passes its time. Where its row has gone otherwise
+/// (somebody deleted it, or a failover forgot it), nobody would remove the entry: a few of those that
+/// are older than any operation are looked at.
 pub(crate) async fn list(
     wire: &Wire,
     keys: &Keys,
@@ -79,6 +96,7 @@ pub(crate) async fn list(
     if page.limit == 0 {
         return Ok(Vec::new());
     }
+    let by = wire.deadline();
     let after = match page.after {
         None => b"-".to_vec(),
         Some(id) => [b"(", id.as_bytes().as_slice(), &[0xff; 8]].concat(),
@@ -90,14 +108,52 @@ pub(crate) async fn list(
         args: &[owner.as_str().as_bytes(), &after, limit.as_bytes()],
         repeatable: true,
     };
-    let members = wire.run(&call).await?.list()?;
-    let ids = members.into_iter().map(|member| {
-        let bytes = <[u8; 16]>::try_from(member.as_slice());
-        bytes.map(SessionId::from_bytes).map_err(|_| {
+    let members = wire.run(&call, by).await?.list()?;
+    let mut ids = Vec::with_capacity(members.len());
+    let mut endless = Vec::new();
+    for member in members {
+        let (id, kept) = entry(&member).ok_or_else(|| {
             StoreError::corrupt("the owner's index holds something that is no session id")
-        })
+        })?;
+        ids.push(id);
+        endless.extend(kept.map(|kept| (id, kept)));
+    }
+    // They stay in this answer: a page that is shorter than was asked for is the last one.
+    if !endless.is_empty() {
+        sweep(wire, keys, owner, &endless, by).await;
+    }
+    Ok(ids)
+}
+
+/// A member as the script shows it: an id; with its time only if that is never, and the id old.
+fn entry(member: &[u8]) -> Option<(SessionId, Option<u64>)> {
+    let (id, kept) = member.split_first_chunk()?;
+    let kept = match kept {
+        [] => None,
+        kept => Some(u64::from_be_bytes(kept.try_into().ok()?)),
+    };
+    Some((SessionId::from_bytes(*id), kept))
+}
+
+/// Looks at a few of these entries, at others each time, and removes those without a row. Best effort.
+async fn sweep(wire: &Wire, keys: &Keys, owner: &Owner, endless: &[(SessionId, u64)], by: Instant) {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = NEXT.fetch_add(SWEPT, Ordering::Relaxed) % endless.len();
+    let (before, from) = endless.split_at_checked(first).unwrap_or_default();
+    let some = from.iter().chain(before).take(SWEPT);
+    let looks = some.map(|&(id, kept)| async move {
+        let call = Call {
+            script: &script::PEEK,
+            key: &keys.row(id),
+            args: &[id.as_bytes()],
+            repeatable: true,
+        };
+        let is_gone = |reply: Reply| reply.rest().is_empty();
+        if wire.run(&call, by).await.is_ok_and(is_gone) {
+            remove(wire, keys, id, owner, kept, by).await;
+        }
     });
-    ids.collect()
+    futures_util::future::join_all(looks).await;
 }
 
 /// Remembers for a while whose sessions were seen last, so that a login knows beforehand that it

@@ -6,6 +6,8 @@ use cloakroom_core::{
     Change, Owner, Record, SaveOutcome, SessionId, Stamp, State, StoreError, Times, TouchOutcome,
 };
 
+use tokio::time::Instant;
+
 use crate::check::Warning;
 use crate::dial::Dialer;
 use crate::feed::{Hub, Writing, notice};
@@ -47,6 +49,7 @@ impl Inner {
         repeatable: bool,
         id: SessionId,
         args: &[&[u8]],
+        by: Instant,
     ) -> Result<Reply, StoreError> {
         self.hub.start_if_asked();
         let call = Call {
@@ -55,7 +58,7 @@ impl Inner {
             args,
             repeatable,
         };
-        self.wire.run(&call).await
+        self.wire.run(&call, by).await
     }
 
     pub(crate) fn decode(&self, id: SessionId, stored: &[u8]) -> Result<Row, StoreError> {
@@ -69,12 +72,13 @@ impl Inner {
         id: SessionId,
         owner: &Owner,
         times: Times,
+        by: Instant,
     ) -> Result<u64, StoreError> {
-        index::insert(&self.wire, &self.keys, id, owner, times).await
+        index::insert(&self.wire, &self.keys, id, owner, times, by).await
     }
 
-    pub(crate) async fn unindex(&self, id: SessionId, owner: &Owner, kept: u64) {
-        index::remove(&self.wire, &self.keys, id, owner, kept).await;
+    pub(crate) async fn unindex(&self, id: SessionId, owner: &Owner, kept: u64, by: Instant) {
+        index::remove(&self.wire, &self.keys, id, owner, kept, by).await;
     }
 
     /// One attempt to save; `None` if the owner's index has to be written first.
@@ -84,6 +88,7 @@ impl Inner {
         record: &Record,
         expected: Stamp,
         indexed: Option<u64>,
+        by: Instant,
     ) -> Result<Option<SaveOutcome>, StoreError> {
         let value = row::encode(id, record, indexed.unwrap_or_default())?;
         let until = expires(record.times);
@@ -98,14 +103,14 @@ impl Inner {
             writing.own_channel(),
             flag,
         ];
-        let mut reply = self.run(&script::SAVE, false, id, &args).await?;
+        let mut reply = self.run(&script::SAVE, false, id, &args, by).await?;
         match reply.letter {
             b'S' => {
                 writing.done(reply.part()?);
                 self.seen.note(id, record.owner.as_ref());
                 let kept = u64::from_be_bytes(reply.part()?);
                 if let Some(owner) = former(reply.rest()) {
-                    Box::pin(self.unindex(id, &owner, kept)).await;
+                    Box::pin(self.unindex(id, &owner, kept, by)).await;
                 }
                 Ok(Some(SaveOutcome::Saved))
             }
@@ -136,6 +141,7 @@ impl Inner {
         expected: Stamp,
         times: Times,
         indexed: Option<u64>,
+        by: Instant,
     ) -> Result<Result<TouchOutcome, Owner>, StoreError> {
         let until = expires(times);
         let kept = indexed.map(u64::to_be_bytes);
@@ -147,7 +153,7 @@ impl Inner {
             until.as_bytes(),
             kept,
         ];
-        let reply = self.run(&script::TOUCH, false, id, &args).await?;
+        let reply = self.run(&script::TOUCH, false, id, &args, by).await?;
         match reply.letter {
             b'T' => Ok(Ok(TouchOutcome::Touched)),
             b'V' => {
@@ -169,13 +175,14 @@ impl Inner {
         id: SessionId,
         mut reply: Reply,
         writing: Writing<'_>,
+        by: Instant,
     ) -> Result<Option<Record>, StoreError> {
         match reply.letter {
             b'D' => {
                 writing.done(reply.part()?);
                 let row = row::decode(id, reply.rest())?;
                 if let Some(owner) = &row.record.owner {
-                    self.unindex(id, owner, row.indexed).await;
+                    self.unindex(id, owner, row.indexed, by).await;
                 }
                 Ok(Some(row.record))
             }
@@ -196,6 +203,7 @@ impl Inner {
         &self,
         id: SessionId,
         now: &str,
+        by: Instant,
     ) -> Result<Option<Record>, StoreError> {
         let writing = self.hub.writing(Change::Ended { id });
         let args: [&[u8]; 6] = [
@@ -206,8 +214,8 @@ impl Inner {
             writing.own_channel(),
             &notice::ended(id),
         ];
-        let reply = self.run(&script::EXPIRE, false, id, &args).await?;
-        self.ended(id, reply, writing).await
+        let reply = self.run(&script::EXPIRE, false, id, &args, by).await?;
+        self.ended(id, reply, writing, by).await
     }
 }
 

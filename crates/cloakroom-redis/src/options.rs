@@ -12,7 +12,7 @@ use crate::url::{Address, Credentials, Parsed, Topology, parse};
 /// | form | what |
 /// |---|---|
 /// | `redis://[user:password@]host[:port][/database]` | one server |
-/// | `redis+sentinel://[user:password@]host:port,host:port/master[/database]` | the master that these sentinels name |
+/// | `redis+sentinel://[user:password@]host:port,host:port/master[/database]` | the master that these sentinels name; asked anew every second |
 /// | `redis+cluster://[user:password@]host:port,host:port` | a cluster; the hosts are where to begin |
 ///
 /// With `rediss` instead of `redis` each of them speaks TLS. User and password are percent-encoded.
@@ -103,8 +103,8 @@ impl RedisOptions {
         self
     }
 
-    /// How long one operation may take in all: waiting for a connection, redirects and repetitions
-    /// included. Default: 2 s.
+    /// How long one operation may take in all: waiting for a connection, redirects, repetitions and the
+    /// owner's index included. Default: 2 s.
     #[must_use]
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;

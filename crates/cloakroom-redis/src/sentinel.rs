@@ -1,57 +1,107 @@
 //! Asks sentinels who the master is.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use cloakroom_core::StoreErrorKind;
-use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, Value};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::Value;
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use tokio::time::timeout;
 
 use crate::dial::{Dialer, Mode, text};
 use crate::fault::Fault;
 use crate::url::Address;
 
-/// The master, by the first sentinel that answers and knows it.
-///
-/// # Errors
-///
-/// The last sentinel's, if none does.
-pub(crate) async fn find_master(
-    dialer: &Dialer,
-    sentinels: &[Address],
-    name: &str,
-) -> Result<Address, Fault> {
-    let (_, address) = ask(dialer, sentinels, name, |_: PushInfo| Ok::<_, ()>(())).await?;
-    Ok(address)
+/// How long the others wait for the one that is asked first.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The sentinels of a master.
+#[derive(Debug)]
+pub(crate) struct Sentinels {
+    addresses: Vec<Address>,
+    name: String,
+    /// The one that has answered last: who is dead or far away is not asked first each time.
+    favourite: AtomicUsize,
 }
 
-/// The connection to the first sentinel that answers, with its answer.
-///
-/// # Errors
-///
-/// As for [`find_master`].
-pub(crate) async fn ask(
-    dialer: &Dialer,
-    sentinels: &[Address],
-    name: &str,
-    push: impl redis::aio::AsyncPushSender + Clone,
-) -> Result<(MultiplexedConnection, Address), Fault> {
-    let mut failure = Fault::own(StoreErrorKind::Unavailable, "there is no sentinel to ask");
-    for sentinel in sentinels {
-        let asked = async {
-            let push = push.clone();
-            let (mut connection, _) = dialer.dial(sentinel, Mode::Sentinel, push).await?;
-            let address = master(&mut connection, name).await?;
-            Ok((connection, address))
-        };
-        match timeout(dialer.connect_timeout, asked).await {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(fault)) => failure = fault,
-            Err(_) => {
-                let message = format!("the sentinel at {sentinel} does not answer");
-                failure = Fault::own(StoreErrorKind::Unavailable, message);
+impl Sentinels {
+    pub(crate) fn new(addresses: Vec<Address>, name: String) -> Self {
+        Self {
+            addresses,
+            name,
+            favourite: AtomicUsize::new(0),
+        }
+    }
+
+    /// What they call the master.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The connection to the first one that answers, with its answer. The next one is asked as well when
+    /// one has failed, or not answered within [`HEAD_START`].
+    ///
+    /// # Errors
+    ///
+    /// The last sentinel's, if none answers and knows the master.
+    pub(crate) async fn ask(
+        &self,
+        dialer: &Dialer,
+        push: impl AsyncPushSender + Clone,
+    ) -> Result<(MultiplexedConnection, Address), Fault> {
+        let first = self.favourite.load(Ordering::Relaxed);
+        let places = (0..self.addresses.len()).cycle().skip(first);
+        let mut places = places.take(self.addresses.len());
+        let mut asked = FuturesUnordered::new();
+        let mut failure = Fault::own(StoreErrorKind::Unavailable, "there is no sentinel to ask");
+        loop {
+            let next = places.next();
+            let last = next.is_none();
+            if let Some((place, address)) = next.and_then(|at| Some((at, self.addresses.get(at)?)))
+            {
+                let push = push.clone();
+                asked.push(async move { (place, self.ask_one(dialer, address, push).await) });
+            }
+            let answer = if last {
+                asked.next().await
+            } else {
+                match timeout(HEAD_START, asked.next()).await {
+                    Ok(answer) => answer,
+                    Err(_) => continue,
+                }
+            };
+            match answer {
+                Some((place, Ok(found))) => {
+                    self.favourite.store(place, Ordering::Relaxed);
+                    return Ok(found);
+                }
+                Some((_, Err(fault))) => failure = fault,
+                None if last => return Err(failure),
+                None => {}
             }
         }
     }
-    Err(failure)
+
+    async fn ask_one(
+        &self,
+        dialer: &Dialer,
+        address: &Address,
+        push: impl AsyncPushSender,
+    ) -> Result<(MultiplexedConnection, Address), Fault> {
+        let asked = async {
+            let (mut connection, _) = dialer.dial(address, Mode::Sentinel, push).await?;
+            let master = master(&mut connection, &self.name).await?;
+            Ok((connection, master))
+        };
+        timeout(dialer.connect_timeout, asked)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!("the sentinel at {address} does not answer");
+                Err(Fault::own(StoreErrorKind::Unavailable, message))
+            })
+    }
 }
 
 /// Asks this sentinel.

@@ -6,25 +6,26 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind};
-use tokio::sync::watch;
+use tokio::sync::watch::Sender;
+use tokio::time::timeout;
 
 use crate::dial::{Dialer, Mode};
 use crate::fault::Fault;
-use crate::sentinel;
+use crate::sentinel::{self, Sentinels};
 use crate::url::Address;
 
 /// First and longest pause between attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// How often the sentinels are asked whether the master is still the same.
+const WATCH: Duration = Duration::from_secs(1);
+
 /// How a server is found.
 #[derive(Clone, Debug)]
 pub(crate) enum Locate {
     Fixed(Address, Mode),
-    /// Whatever these sentinels call the master, asked anew at each connection.
-    Master {
-        sentinels: Vec<Address>,
-        name: String,
-    },
+    /// Whatever these sentinels call the master: asked at each connection, and every [`WATCH`].
+    Master(Arc<Sentinels>),
 }
 
 /// A connection that was up, with a number by which it is told from the next one.
@@ -53,7 +54,7 @@ enum State {
 pub(crate) struct Server {
     locate: Locate,
     dialer: Arc<Dialer>,
-    state: watch::Sender<State>,
+    state: Sender<State>,
     numbers: AtomicU64,
 }
 
@@ -62,9 +63,17 @@ impl Server {
         Arc::new(Self {
             locate,
             dialer,
-            state: watch::Sender::new(State::Idle),
+            state: Sender::new(State::Idle),
             numbers: AtomicU64::new(0),
         })
+    }
+
+    /// Who names the master, if somebody does.
+    pub(crate) fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.locate {
+            Locate::Fixed(..) => None,
+            Locate::Master(sentinels) => Some(sentinels),
+        }
     }
 
     /// The connection, once it is up. The caller sets the deadline.
@@ -133,8 +142,8 @@ impl Server {
         };
         let (address, mode) = match &self.locate {
             Locate::Fixed(address, mode) => (address.clone(), *mode),
-            Locate::Master { sentinels, name } => {
-                let address = sentinel::find_master(&self.dialer, sentinels, name).await?;
+            Locate::Master(sentinels) => {
+                let (_, address) = sentinels.ask(&self.dialer, unheard).await?;
                 (address, Mode::Standalone)
             }
         };
@@ -157,7 +166,13 @@ async fn connect(server: Weak<Server>) {
         match this.open().await {
             Ok(link) => {
                 unfinished.0 = Weak::new();
+                let up = (link.number, Arc::clone(&link.address));
                 this.state.send_replace(State::Up(link));
+                if let Locate::Master(sentinels) = &this.locate {
+                    let (sentinels, dialer) = (Arc::clone(sentinels), Arc::clone(&this.dialer));
+                    drop(this);
+                    watch(&server, &sentinels, &dialer, up).await;
+                }
                 return;
             }
             Err(fault) => {
@@ -169,6 +184,55 @@ async fn connect(server: Weak<Server>) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }
+}
+
+/// While this connection is up: gives it up as soon as the sentinels name another master. The old one
+/// may still be there, and take writes that nobody will read. A feed hears of it sooner, where there is one.
+async fn watch(
+    server: &Weak<Server>,
+    sentinels: &Sentinels,
+    dialer: &Dialer,
+    (number, address): (u64, Arc<Address>),
+) {
+    let mut connection = None;
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let is_up = |server: &Server| match &*server.state.borrow() {
+            State::Up(link) => link.number == number,
+            State::Idle | State::Connecting | State::Down(_) => false,
+        };
+        if !server.upgrade().is_some_and(|server| is_up(&server)) {
+            return;
+        }
+        let (kept, named) = match connection.take() {
+            None => match sentinels.ask(dialer, unheard).await {
+                Ok((connection, named)) => (connection, named),
+                // No word is no reason to leave.
+                Err(_) => continue,
+            },
+            Some(mut connection) => {
+                let asked = sentinel::master(&mut connection, sentinels.name());
+                match timeout(dialer.connect_timeout, asked).await {
+                    Ok(Ok(named)) => (connection, named),
+                    // Asked anew, others too, at the next turn.
+                    Ok(Err(_)) | Err(_) => continue,
+                }
+            }
+        };
+        if named != *address {
+            tracing::info!(master = %named, was = %address, "the sentinels name another master");
+            if let Some(server) = server.upgrade() {
+                server.discard(number);
+            }
+            return;
+        }
+        connection = Some(kept);
+    }
+}
+
+/// What a sentinel says unasked.
+fn unheard(_: PushInfo) -> Result<(), ()> {
+    Ok(())
 }
 
 /// If the runtime dies under an attempt to connect, the next user must begin another.

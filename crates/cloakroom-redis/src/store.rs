@@ -80,9 +80,9 @@ impl fmt::Debug for RedisStore {
 
 impl SessionStore for RedisStore {
     async fn create(&self, id: SessionId, record: &Record) -> Result<CreateOutcome, StoreError> {
-        let this = &*self.0;
+        let (this, by) = (&*self.0, self.0.wire.deadline());
         let indexed = match &record.owner {
-            Some(owner) => Box::pin(this.index(id, owner, record.times)).await?,
+            Some(owner) => Box::pin(this.index(id, owner, record.times, by)).await?,
             None => 0,
         };
         let until = expires(record.times);
@@ -95,7 +95,7 @@ impl SessionStore for RedisStore {
             this.keys.channel().as_bytes(),
             writing.own_channel(),
         ];
-        let mut reply = this.run(&script::CREATE, false, id, &args).await?;
+        let mut reply = this.run(&script::CREATE, false, id, &args, by).await?;
         match reply.letter {
             b'C' => {
                 writing.done(reply.part()?);
@@ -112,9 +112,10 @@ impl SessionStore for RedisStore {
     }
 
     async fn load(&self, id: SessionId) -> Result<Option<Record>, StoreError> {
+        let by = self.0.wire.deadline();
         let reply = self
             .0
-            .run(&script::LOAD, true, id, &[id.as_bytes()])
+            .run(&script::LOAD, true, id, &[id.as_bytes()], by)
             .await?;
         match reply.letter {
             b'R' => Ok(Some(self.0.decode(id, reply.rest())?.record)),
@@ -124,9 +125,10 @@ impl SessionStore for RedisStore {
     }
 
     async fn peek(&self, id: SessionId) -> Result<Option<Peek>, StoreError> {
+        let by = self.0.wire.deadline();
         let reply = self
             .0
-            .run(&script::PEEK, true, id, &[id.as_bytes()])
+            .run(&script::PEEK, true, id, &[id.as_bytes()], by)
             .await?;
         match reply.rest() {
             [] => Ok(None),
@@ -140,24 +142,24 @@ impl SessionStore for RedisStore {
         record: &Record,
         expected: Stamp,
     ) -> Result<SaveOutcome, StoreError> {
-        let this = &*self.0;
+        let (this, by) = (&*self.0, self.0.wire.deadline());
         let index_first = record
             .owner
             .as_ref()
             .filter(|owner| this.seen.differs(id, owner));
         let mut indexed = match index_first {
-            Some(owner) => Some(Box::pin(this.index(id, owner, record.times)).await?),
+            Some(owner) => Some(Box::pin(this.index(id, owner, record.times, by)).await?),
             None => None,
         };
         loop {
-            if let Some(outcome) = this.try_save(id, record, expected, indexed).await? {
+            if let Some(outcome) = this.try_save(id, record, expected, indexed, by).await? {
                 return Ok(outcome);
             }
             // Asked for once at most: with an entry at hand the script does not ask.
             let (Some(owner), None) = (&record.owner, indexed) else {
                 return Err(misunderstood());
             };
-            indexed = Some(Box::pin(this.index(id, owner, record.times)).await?);
+            indexed = Some(Box::pin(this.index(id, owner, record.times, by)).await?);
         }
     }
 
@@ -167,14 +169,14 @@ impl SessionStore for RedisStore {
         expected: Stamp,
         times: Times,
     ) -> Result<TouchOutcome, StoreError> {
-        let this = &*self.0;
+        let (this, by) = (&*self.0, self.0.wire.deadline());
         let mut indexed = None;
         loop {
-            match this.try_touch(id, expected, times, indexed).await? {
+            match this.try_touch(id, expected, times, indexed, by).await? {
                 Ok(outcome) => return Ok(outcome),
                 Err(_) if indexed.is_some() => return Err(misunderstood()),
                 Err(owner) => {
-                    indexed = Some(Box::pin(this.index(id, &owner, times)).await?);
+                    indexed = Some(Box::pin(this.index(id, &owner, times, by)).await?);
                 }
             }
         }
@@ -198,8 +200,9 @@ impl SessionStore for RedisStore {
             writing.own_channel(),
             &notice::ended(id),
         ];
-        let reply = self.0.run(&script::END, false, id, &args).await?;
-        self.0.ended(id, reply, writing).await
+        let by = self.0.wire.deadline();
+        let reply = self.0.run(&script::END, false, id, &args, by).await?;
+        self.0.ended(id, reply, writing, by).await
     }
 
     async fn expire(
@@ -210,11 +213,11 @@ impl SessionStore for RedisStore {
         let Due::Ids(ids) = due else {
             return Ok(Vec::new());
         };
-        let now = now.as_millis().to_string();
+        let (now, by) = (now.as_millis().to_string(), self.0.wire.deadline());
         let mut results = stream::iter(ids.iter().copied())
             .map(|id| {
                 let now = now.as_str();
-                async move { (id, self.0.expire_one(id, now).await) }
+                async move { (id, self.0.expire_one(id, now, by).await) }
             })
             .buffer_unordered(EXPIRE_AT_ONCE);
         let (mut ended, mut failure) = (Vec::new(), None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cloakroom_core::{StoreError, StoreErrorKind};
 use redis::{Cmd, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
 use crate::dial::{Dialer, Mode};
@@ -14,6 +14,7 @@ use crate::keys;
 use crate::options::{RedisOptions, Wait};
 use crate::reply::{self, Reply};
 use crate::script::Call;
+use crate::sentinel::Sentinels;
 use crate::server::{Link, Locate, Server};
 use crate::url::Topology;
 
@@ -45,10 +46,10 @@ impl Wire {
         let one = |locate| Servers::One(Server::new(locate, Arc::clone(dialer)));
         let servers = match &options.parsed.topology {
             Topology::Standalone(address) => one(Locate::Fixed(address.clone(), Mode::Standalone)),
-            Topology::Sentinel { sentinels, master } => one(Locate::Master {
-                sentinels: sentinels.clone(),
-                name: master.clone(),
-            }),
+            Topology::Sentinel { sentinels, master } => {
+                let sentinels = Sentinels::new(sentinels.clone(), master.clone());
+                one(Locate::Master(Arc::new(sentinels)))
+            }
             Topology::Cluster(seeds) => {
                 Servers::Many(Cluster::new(seeds.clone(), Arc::clone(dialer)))
             }
@@ -61,14 +62,22 @@ impl Wire {
         }
     }
 
+    /// By when an operation that begins now has to be done, however many scripts it takes.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // Beyond what the clock can tell there is no deadline: a generation is as good.
+        let far = Duration::from_hours(24 * 365 * 30);
+        now + self.command_timeout.min(far)
+    }
+
     /// Runs a script and returns its reply, which is sure to belong to it.
     ///
     /// # Errors
     ///
     /// `Unavailable` when the deadline passes: what became of a write is open then.
-    pub(crate) async fn run(&self, call: &Call<'_>) -> Result<Reply, StoreError> {
+    pub(crate) async fn run(&self, call: &Call<'_>, by: Instant) -> Result<Reply, StoreError> {
         let mut in_use = None;
-        match timeout(self.command_timeout, self.attempts(call, &mut in_use)).await {
+        match timeout_at(by, self.attempts(call, &mut in_use)).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(fault)) => Err(fault.into_error()),
             Err(_) => {

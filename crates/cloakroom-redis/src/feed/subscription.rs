@@ -21,7 +21,6 @@ use super::recent::Recent;
 use crate::cluster::Haste;
 use crate::dial::Mode;
 use crate::fault::Fault;
-use crate::sentinel;
 use crate::server::Server;
 use crate::url::{Address, Topology};
 use crate::wire::Servers;
@@ -90,9 +89,9 @@ impl Subscription {
                 let post = listen_at(hub, address, Mode::Standalone, Beat::Greeting, sender);
                 (vec![post.await?], None)
             }
-            (Topology::Sentinel { sentinels, master }, _) => {
-                let asked = sentinel::ask(&hub.dialer, sentinels, master, sender.clone()).await?;
-                let (connection, address) = asked;
+            (Topology::Sentinel { master, .. }, Servers::One(server)) => {
+                let sentinels = server.sentinels().ok_or_else(moved)?;
+                let (connection, address) = sentinels.ask(&hub.dialer, sender.clone()).await?;
                 let beat = Beat::Master(master.clone());
                 let watching = Post::new(connection, beat).await?;
                 if watching.first != Answer::of(&address) {
@@ -120,7 +119,8 @@ impl Subscription {
                 }
                 (posts, Some(shape))
             }
-            (Topology::Cluster(_), Servers::One(_)) => return Err(moved()),
+            (Topology::Cluster(_), Servers::One(_))
+            | (Topology::Sentinel { .. }, Servers::Many(_)) => return Err(moved()),
         };
         let mut this = Self {
             posts,

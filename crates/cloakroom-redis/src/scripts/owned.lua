@@ -1,4 +1,6 @@
--- KEYS index. ARGV owner, '-' or '(' and the last member that is not wanted, limit.
+-- KEYS index. ARGV owner, '-' or '(' and the last member that is not wanted, limit. Members are shown as
+-- ids; whole if they are kept for ever and the id is older than a minute, longer than any operation that
+-- makes the entry first and the row then.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local page, after, limit = {}, ARGV[2], tonumber(ARGV[3])
@@ -14,7 +16,12 @@ while #page < limit do
     if kept <= now then
       redis.call('ZREM', KEYS[1], member)
     else
-      page[#page + 1] = string.sub(member, 1, 16)
+      local made = 0
+      for i = 1, 6 do
+        made = made * 256 + string.byte(member, i)
+      end
+      local old = kept >= 4503599627370496 and made + 60000 < now
+      page[#page + 1] = old and member or string.sub(member, 1, 16)
     end
     after = '(' .. member
   end

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom_core::{Page, SaveOutcome, SessionId, SessionStore, TouchOutcome};
+use cloakroom_core::{Page, SaveOutcome, SessionId, SessionStore, Timestamp, TouchOutcome};
 use cloakroom_redis::RedisStore;
 use libtest_mimic::Trial;
 
@@ -14,6 +14,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("an_index_expires_with_its_furthest_entry", expires),
         trial("entries_of_sessions_that_lapsed_are_trimmed", trimmed),
         trial("a_session_that_lives_on_renews_its_entry", renewed),
+        trial(
+            "an_entry_without_an_end_goes_when_its_row_has_gone",
+            endless,
+        ),
         trial("pages_are_in_the_order_of_ids", pages),
         trial(
             "a_late_removal_spares_an_entry_that_was_made_again",
@@ -145,6 +149,44 @@ async fn renewed() {
     // The row knows its entry: it is taken away with the session.
     store.end(id, None).await.unwrap();
     assert_eq!(admin.run::<u64>("EXISTS cloakroom:owner:ada").await, 0);
+}
+
+async fn endless() {
+    let server = server();
+    let (store, mut admin) = (connect(&server).await, Admin::of(&server).await);
+    let mut record = owned("ada");
+    record.times.expires_at = None;
+    let an_hour_ago = Timestamp::from_millis(now().as_millis() - 3_600_000);
+    let mut lost = Vec::new();
+    let mut kept = Vec::new();
+    for n in 0..30 {
+        let id = SessionId::generate(an_hour_ago);
+        store.create(id, &record).await.unwrap();
+        if n % 3 == 0 { &mut kept } else { &mut lost }.push(id);
+    }
+    // As if its row were still to come.
+    let young = new_id();
+    store.create(young, &record).await.unwrap();
+    for id in lost.iter().chain([&young]) {
+        assert_eq!(admin.run::<u64>(&format!("DEL {}", key(*id))).await, 1);
+    }
+    kept.push(young);
+    kept.sort_unstable();
+    let size = "ZCARD cloakroom:owner:ada";
+    assert_eq!(admin.run::<u64>(size).await, 31);
+    let first = list(&store, "ada").await;
+    let whole = "a page is not shortened: it would be the last";
+    assert_eq!(first.len(), 31, "{whole}");
+    // A few are looked at each time; from the second time on the server knows the scripts.
+    admin.scripts().await;
+    list(&store, "ada").await;
+    let scripts = admin.scripts().await;
+    assert!((2..=17).contains(&scripts), "{scripts}");
+    for _ in 0..12 {
+        list(&store, "ada").await;
+    }
+    assert_eq!(list(&store, "ada").await, kept);
+    assert_eq!(admin.run::<u64>(size).await, 11);
 }
 
 async fn pages() {

@@ -1,5 +1,7 @@
 //! Servers that are down, frozen, busy or full: `Unavailable`, never absence, and then it heals.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cloakroom_core::{
@@ -8,6 +10,8 @@ use cloakroom_core::{
 use cloakroom_redis::{RedisOptions, RedisStore};
 use cloakroom_services::Redis;
 use libtest_mimic::Trial;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::*;
 
@@ -18,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             killed,
         ),
         trial("a_frozen_server_is_unavailable_and_heals", frozen),
+        trial("one_deadline_spans_all_scripts_of_an_operation", slow),
         trial(
             "a_lost_connection_is_replaced_before_it_is_missed",
             lost_connection,
@@ -289,4 +294,60 @@ async fn wait() {
     let third = next(&second);
     let saved = store.save(id, &third, second.stamp).await;
     assert_eq!(saved.unwrap(), SaveOutcome::Saved);
+}
+
+/// Hands bytes on, and those of the server so much later.
+async fn delaying(port: u16, delay: Arc<AtomicU64>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            let delay = Arc::clone(&delay);
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                    let millis = delay.load(Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    if to_client.write_all(&bytes[..count]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    own
+}
+
+async fn slow() {
+    let server = server();
+    let delay = Arc::new(AtomicU64::new(0));
+    let port = delaying(server.port(), Arc::clone(&delay)).await;
+    let options = RedisOptions::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let options = options.connect_timeout(Duration::from_secs(20));
+    let store = options
+        .command_timeout(Duration::from_secs(2))
+        .connect()
+        .await
+        .unwrap();
+    let (id, ada) = (new_id(), owned("ada"));
+    store.create(id, &ada).await.unwrap();
+    // The server knows the scripts from now on.
+    store.load(id).await.unwrap();
+    let stale = store.save(id, &next(&ada), next(&ada).stamp).await.unwrap();
+    assert_eq!(stale, SaveOutcome::Conflict(ada.clone()));
+    // Enough for one script, and not for two.
+    delay.store(1_200, Ordering::Relaxed);
+    assert_eq!(store.load(id).await.unwrap(), Some(ada.clone()));
+    assert_eq!(kind(store.create(new_id(), &ada).await), UNAVAILABLE);
+    // What is done is told, though there was no time to clean up after it.
+    heals(|| store.load(id)).await;
+    let mut nobody = next(&ada);
+    nobody.owner = None;
+    let saved = store.save(id, &nobody, ada.stamp).await.unwrap();
+    assert_eq!(saved, SaveOutcome::Saved);
 }

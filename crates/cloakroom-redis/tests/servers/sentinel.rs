@@ -14,6 +14,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sentinel_names_the_master", named),
         trial("sentinel_failover_on_request_is_followed", on_request),
         trial("sentinel_a_dead_master_is_replaced", dead),
+        trial(
+            "sentinel_a_replaced_master_is_left_though_it_still_answers",
+            replaced,
+        ),
+        trial("sentinel_one_that_is_silent_is_not_waited_for", silent),
     ]
 }
 
@@ -83,4 +88,65 @@ async fn dead() {
     hears(&mut feed, Change::Live).await;
     group.master().kill().unwrap();
     follows(&store, &mut feed).await;
+}
+
+/// Without a feed, and without a connection that breaks.
+async fn replaced() {
+    let group = RedisSentinel::start().unwrap();
+    let store = RedisStore::connect(group.url()).await.unwrap();
+    let (id, first) = (new_id(), record());
+    store.create(id, &first).await.unwrap();
+    in_step(&mut Admin::of(group.master()).await).await;
+    let mut promoted = Admin::of(group.replica()).await;
+    promoted.run::<()>("REPLICAOF NO ONE").await;
+    let mut sentinel = Admin::of(group.sentinel()).await;
+    sentinel.run::<()>("SENTINEL REMOVE cloakroom").await;
+    let port = group.replica().port();
+    let monitor = format!("SENTINEL MONITOR cloakroom 127.0.0.1 {port} 1");
+    sentinel.run::<()>(&monitor).await;
+    promoted.scripts().await;
+    let mut followed = async || {
+        assert_eq!(heals(|| store.load(id)).await.as_ref(), Some(&first));
+        promoted.scripts().await
+    };
+    while followed().await == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let second = next(&first);
+    store.save(id, &second, first.stamp).await.unwrap();
+    assert!(promoted.scripts().await > 0, "writes go there as well");
+    // Nobody asks any more when the store is gone.
+    drop(store);
+    loop {
+        let clients: String = sentinel.run("CLIENT LIST").await;
+        if !clients.contains("lib-name=cloakroom") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn silent() {
+    let group = RedisSentinel::start().unwrap();
+    // The kernel takes connections, and nobody answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let addresses = [silent.local_addr().unwrap().port(), group.sentinel().port()];
+    let url = format!(
+        "redis+sentinel://127.0.0.1:{},127.0.0.1:{}/cloakroom",
+        addresses[0], addresses[1]
+    );
+    // A minute for each: this test ends sooner.
+    let patience = Duration::from_secs(100);
+    let options = cloakroom_redis::RedisOptions::parse(&url).unwrap();
+    let options = options.connect_timeout(patience).command_timeout(patience);
+    let store = options.connect().await.unwrap();
+    let mut asked = Vec::new();
+    let mut master = Admin::of(group.master()).await;
+    for _ in 0..3 {
+        asked.extend(std::iter::from_fn(|| silent.accept().ok()));
+        assert_eq!(asked.len(), 1, "who answered is asked first the next time");
+        master.run::<()>("CLIENT KILL TYPE normal SKIPME yes").await;
+        heals(|| store.load(new_id())).await;
+    }
 }
