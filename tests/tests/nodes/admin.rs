@@ -14,6 +14,14 @@ impl Admin {
         Self(BufReader::new(stream.unwrap()))
     }
 
+    /// One figure of a section of INFO.
+    pub(crate) async fn figure(&mut self, section: &str, name: &str) -> u64 {
+        let info = self.run(&format!("INFO {section}")).await;
+        let line = info.lines().find_map(|line| line.strip_prefix(name));
+        let figure = line.and_then(|rest| rest.strip_prefix(':'));
+        figure.map_or(0, |figure| figure.trim().parse().unwrap())
+    }
+
     /// Runs a command that is answered by a line or a text.
     pub(crate) async fn run(&mut self, command: &str) -> String {
         let limit = Duration::from_secs(20);
@@ -21,7 +29,8 @@ impl Admin {
         answer.unwrap().unwrap()
     }
 
-    async fn try_run(&mut self, command: &str) -> std::io::Result<String> {
+    /// The same, where the connection may break.
+    pub(crate) async fn try_run(&mut self, command: &str) -> std::io::Result<String> {
         self.0
             .write_all(format!("{command}\r\n").as_bytes())
             .await?;

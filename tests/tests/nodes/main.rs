@@ -1,5 +1,5 @@
-//! Three playgrounds over one store: what each of them must know of the others, what a request costs,
-//! and that nothing is lost or forgotten while connections and servers fail.
+//! Three playgrounds over one store: that they agree, what each of them must know of the others, what a
+//! request costs, and that nothing is lost or forgotten while connections and servers fail.
 //!
 //! Each case starts a private server. Where its program is missing the case is ignored, or failed if
 //! `CLOAKROOM_REQUIRE_SERVICES` is `1`. `CLOAKROOM_HISTORY_SECONDS` lengthens the random histories.
@@ -10,9 +10,12 @@
 )]
 
 mod admin;
+mod agreement;
 mod at_once;
 mod broken;
 mod costs;
+mod failover;
+mod faults;
 mod history;
 mod look;
 mod names;
@@ -27,7 +30,7 @@ use cloakroom_services::Requirement;
 use cloakroom_tests::{Client, Node};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::stores::{CLUSTER, Kind, MARIADB, POSTGRES, REDIS, Running, SQLITE};
+use crate::stores::{CLUSTER, Kind, MARIADB, POSTGRES, REDIS, Running, SENTINEL, SQLITE};
 
 /// Longer than any case may take on a busy machine.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -48,15 +51,38 @@ fn main() {
     let arguments = Arguments::from_args();
     let cases = [
         &over!(
+            [REDIS, CLUSTER, SENTINEL, POSTGRES, MARIADB],
+            agreement::overlapping_writes_on_different_nodes_all_survive,
+            agreement::increments_on_three_nodes_add_up,
+            agreement::a_logout_on_one_node_is_refused_by_all,
+            faults::a_frozen_store_is_unavailable_and_never_anonymous_and_heals,
+        ) as &[_],
+        &over!(
+            [REDIS, CLUSTER, POSTGRES, MARIADB],
+            agreement::a_slow_request_on_another_node_cannot_revive_a_destroyed_session,
+            agreement::a_token_replaced_on_one_node_is_superseded_on_all,
+            agreement::a_planted_token_gets_nothing_from_a_login_on_another_node,
+            agreement::an_owner_ends_sessions_that_live_on_other_nodes,
+            agreement::a_node_that_is_killed_loses_nothing_acknowledged,
+            faults::a_stale_copy_is_shown_read_only_while_the_store_is_frozen,
+            faults::a_store_that_is_killed_and_restarted_heals_and_keeps_everything,
+            faults::a_store_that_is_down_at_the_start_is_a_one_line_error,
+        ),
+        &over!(
+            [SENTINEL],
+            failover::a_master_that_dies_is_replaced_and_nobody_is_forgotten,
+            failover::a_replaced_master_that_is_still_there_is_left,
+        ),
+        &over!(
             [REDIS],
             costs::a_request_sends_the_fewest_commands_that_can_be,
             costs::a_copy_that_is_verified_costs_one_look,
             costs::a_thousand_reads_touch_once_in_an_interval,
             broken::a_feed_that_breaks_shows_nothing_old_and_comes_back,
             broken::connections_that_break_lose_no_increment,
-        ) as &[_],
+        ),
         &over!(
-            [REDIS, CLUSTER],
+            [REDIS, CLUSTER, SENTINEL],
             pushed::a_logout_is_refused_by_all_within_milliseconds,
             pushed::a_revoked_session_is_refused_by_all,
         ),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloakroom_services::{
-    Error, MariaDb, Missing, Postgres, Redis, RedisCluster, Requirement, Server, require,
+    Error, MariaDb, Missing, Postgres, Redis, RedisCluster, RedisSentinel, Requirement, Server,
+    require,
 };
 use cloakroom_tests::{Node, NodeBuilder, TempDir};
 
@@ -25,6 +26,7 @@ pub(crate) struct Running {
 enum Service {
     Server(Server),
     Cluster(RedisCluster),
+    Sentinel(RedisSentinel),
     /// A file, in a folder that goes when this is dropped.
     File {
         _folder: TempDir,
@@ -44,10 +46,24 @@ pub(crate) const CLUSTER: Kind = Kind {
     name: "redis_cluster",
     find: Redis::find,
     start: || {
-        let cluster = RedisCluster::start(3, 0)?;
+        let cluster = RedisCluster::start_with(3, 0, DURABLE)?;
         Ok(Running {
             url: cluster.url().to_owned(),
             service: Service::Cluster(cluster),
+        })
+    },
+};
+
+/// A master with a replica that would take its place. Acknowledged is what the master has: what its replica
+/// has not heard of when it dies is lost, as Redis copies later.
+pub(crate) const SENTINEL: Kind = Kind {
+    name: "redis_sentinel",
+    find: Redis::find,
+    start: || {
+        let group = RedisSentinel::start()?;
+        Ok(Running {
+            url: group.url().to_owned(),
+            service: Service::Sentinel(group),
         })
     },
 };
@@ -103,8 +119,18 @@ impl Running {
         match &self.service {
             Service::Server(server) => std::slice::from_ref(server),
             Service::Cluster(cluster) => cluster.nodes(),
+            // What the sentinel itself does is not the store's.
+            Service::Sentinel(group) => group.servers(),
             Service::File { .. } => &[],
         }
+    }
+
+    /// Who names the master.
+    pub(crate) fn sentinel(&self) -> &Server {
+        let Service::Sentinel(group) = &self.service else {
+            unreachable!("the case is for a store with a sentinel")
+        };
+        group.sentinel()
     }
 
     /// The only process of the store.
@@ -113,11 +139,6 @@ impl Running {
             unreachable!("the case is for stores of one server")
         };
         server
-    }
-
-    /// Whether it can be killed and keeps what it has acknowledged.
-    pub(crate) fn is_durable(&self) -> bool {
-        matches!(self.service, Service::Server(_))
     }
 
     pub(crate) fn is_redis(&self) -> bool {
@@ -141,6 +162,15 @@ impl Running {
             self.node(options).await,
             self.node(options).await,
             self.node(options).await,
+        ]
+    }
+
+    /// The same, each with a name of its own.
+    pub(crate) async fn named_nodes(&self) -> [Node; 3] {
+        [
+            self.node("--node n1").await,
+            self.node("--node n2").await,
+            self.node("--node n3").await,
         ]
     }
 

@@ -29,12 +29,22 @@ impl RedisCluster {
     ///
     /// If Redis is not installed, a node does not start, or the nodes do not agree.
     pub fn start(masters: usize, replicas: usize) -> Result<Self, Error> {
+        Self::start_with(masters, replicas, &[])
+    }
+
+    /// The same with more arguments for each node, as on the command line: with `&["--appendonly", "yes", "--appendfsync",
+    /// "always"]` a node that is killed comes back with all that it has acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with(masters: usize, replicas: usize, arguments: &[&str]) -> Result<Self, Error> {
         if masters < 3 {
             return Err(Failure::new(SERVICE, "needs three masters or more").into());
         }
         let program = Redis::find()?;
         let nodes = (0..masters + replicas)
-            .map(|_| start_node(&program))
+            .map(|_| start_node(&program, arguments))
             .collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<String> = nodes
             .iter()
@@ -108,20 +118,18 @@ impl RedisCluster {
     }
 }
 
-fn start_node(program: &Path) -> Result<Server, Error> {
-    start(
-        SERVICE,
-        program,
-        &[
-            "--cluster-enabled",
-            "yes",
-            "--cluster-node-timeout",
-            "2000",
-            // A replica is wanted in step at once; by default it waits 5 s for others to join.
-            "--repl-diskless-sync-delay",
-            "0",
-        ],
-    )
+fn start_node(program: &Path, arguments: &[&str]) -> Result<Server, Error> {
+    let mut all = vec![
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        "2000",
+        // A replica is wanted in step at once; by default it waits 5 s for others to join.
+        "--repl-diskless-sync-delay",
+        "0",
+    ];
+    all.extend(arguments);
+    start(SERVICE, program, &all)
 }
 
 fn tell(node: &Server, command: &[&str]) -> Result<String, Failure> {

@@ -21,8 +21,8 @@ const LOOKS: u32 = 6_000;
 #[derive(Debug)]
 pub struct RedisSentinel {
     sentinel: Server,
-    master: Server,
-    replica: Server,
+    /// As they were at the start: the master, its replica.
+    servers: [Server; 2],
     url: String,
 }
 
@@ -59,8 +59,7 @@ impl RedisSentinel {
         );
         Ok(Self {
             sentinel,
-            master,
-            replica,
+            servers: [master, replica],
             url,
         })
     }
@@ -77,12 +76,19 @@ impl RedisSentinel {
 
     /// The server that was the master at the start.
     pub fn master(&self) -> &Server {
-        &self.master
+        let [master, _] = &self.servers;
+        master
     }
 
     /// The server that was the replica at the start.
     pub fn replica(&self) -> &Server {
-        &self.replica
+        let [_, replica] = &self.servers;
+        replica
+    }
+
+    /// Both: the master first, as they were at the start.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
     }
 }
 

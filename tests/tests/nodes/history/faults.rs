@@ -19,7 +19,8 @@ pub(super) enum Fault {
     Killed,
 }
 
-/// Lets the store fail again and again until the time is over; how often it did which way.
+/// Lets the store fail again and again until the time is over, each way once at least; how often it did
+/// which way. A server that is killed has written all that it acknowledged.
 pub(super) async fn rage(
     store: &Running,
     chance: &mut Chance,
@@ -29,17 +30,17 @@ pub(super) async fn rage(
     let servers = store.servers();
     let mut seen = BTreeMap::new();
     // Each kind once, then as it comes.
-    let mut first = vec![Fault::Frozen, Fault::Hiccup];
-    if store.is_durable() {
-        first.push(Fault::Killed);
-    }
+    let mut first = vec![Fault::Frozen, Fault::Hiccup, Fault::Killed];
     if store.is_redis() {
         first.extend([Fault::ConnectionsBroken, Fault::FeedBroken]);
     }
     let all = first.clone();
-    while start.elapsed() < length {
+    while start.elapsed() < length || !first.is_empty() {
         let fault = first.pop().unwrap_or_else(|| all[chance.below(all.len())]);
-        strike(&servers[chance.below(servers.len())], fault).await;
+        let server = &servers[chance.below(servers.len())];
+        // Now and then long enough for a cluster to give the server up.
+        let absence = Duration::from_secs(chance.below(2) as u64 * 3);
+        strike(server, fault, absence).await;
         *seen.entry(fault).or_insert(0) += 1;
         let calm = 100 + chance.below(900) as u64;
         tokio::time::sleep(Duration::from_millis(calm)).await;
@@ -47,17 +48,18 @@ pub(super) async fn rage(
     seen
 }
 
-async fn strike(server: &Server, fault: Fault) {
+async fn strike(server: &Server, fault: Fault, absence: Duration) {
     match fault {
         Fault::FeedBroken => Admin::of(server).await.kill_feed().await,
         Fault::ConnectionsBroken => Admin::of(server).await.kill_all().await,
         Fault::Hiccup => freeze(server, 300).await,
         // Longer than any operation waits.
         Fault::Frozen => freeze(server, 2_500).await,
-        Fault::Killed => tokio::task::block_in_place(|| {
-            server.kill().unwrap();
-            server.restart().unwrap();
-        }),
+        Fault::Killed => {
+            tokio::task::block_in_place(|| server.kill()).unwrap();
+            tokio::time::sleep(absence).await;
+            tokio::task::block_in_place(|| server.restart()).unwrap();
+        }
     }
 }
 

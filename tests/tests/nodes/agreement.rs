@@ -1,24 +1,16 @@
 //! Nodes that agree.
 
-use cloakroom_tests::{Client, Node, eventually};
+use cloakroom_tests::{Node, eventually};
 use http::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::backend::Service;
-use crate::nodes;
+use crate::stored;
+use crate::stores::Running;
 
-async fn store(client: &Client) {
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-}
-
-pub(crate) async fn overlapping_writes_on_different_nodes_all_survive(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+pub(crate) async fn overlapping_writes_on_different_nodes_all_survive(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let mut writes = JoinSet::new();
     for (n, letter) in ('a'..='z').enumerate() {
         let client = client.at(nodes[n % 3].address());
@@ -41,10 +33,9 @@ pub(crate) async fn overlapping_writes_on_different_nodes_all_survive(service: &
     }
 }
 
-pub(crate) async fn increments_on_three_nodes_add_up(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+pub(crate) async fn increments_on_three_nodes_add_up(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let mut adds = JoinSet::new();
     for n in 0..15 {
         let client = client.at(nodes[n % 3].address());
@@ -67,10 +58,9 @@ pub(crate) async fn increments_on_three_nodes_add_up(service: &Service) {
     );
 }
 
-pub(crate) async fn a_logout_on_one_node_is_refused_by_all(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+pub(crate) async fn a_logout_on_one_node_is_refused_by_all(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let thieves = nodes
         .each_ref()
         .map(|node| client.copy().at(node.address()));
@@ -91,11 +81,10 @@ pub(crate) async fn a_logout_on_one_node_is_refused_by_all(service: &Service) {
 }
 
 pub(crate) async fn a_slow_request_on_another_node_cannot_revive_a_destroyed_session(
-    service: &Service,
+    store: &Running,
 ) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let there = client.copy().at(nodes[1].address());
     let slow = nodes[1]
         .begin(&there, Method::PUT, "/api/slow/late?ms=400", "1")
@@ -110,10 +99,9 @@ pub(crate) async fn a_slow_request_on_another_node_cannot_revive_a_destroyed_ses
     assert_eq!(there.session().await["presented"], "ended");
 }
 
-pub(crate) async fn a_token_replaced_on_one_node_is_superseded_on_all(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+pub(crate) async fn a_token_replaced_on_one_node_is_superseded_on_all(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let old = nodes
         .each_ref()
         .map(|node| client.copy().at(node.address()));
@@ -132,10 +120,9 @@ pub(crate) async fn a_token_replaced_on_one_node_is_superseded_on_all(service: &
     }
 }
 
-pub(crate) async fn a_planted_token_gets_nothing_from_a_login_on_another_node(service: &Service) {
-    let nodes = nodes(service).await;
-    let victim = nodes[0].client();
-    store(&victim).await;
+pub(crate) async fn a_planted_token_gets_nothing_from_a_login_on_another_node(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let victim = stored(&nodes[0]).await;
     let attacker = victim.copy().at(nodes[1].address());
     let slow = nodes[1]
         .begin(&attacker, Method::PUT, "/api/slow/planted?ms=400", "1")
@@ -154,8 +141,8 @@ pub(crate) async fn a_planted_token_gets_nothing_from_a_login_on_another_node(se
     eventually("the node knows of the login", told).await;
 }
 
-pub(crate) async fn an_owner_ends_sessions_that_live_on_other_nodes(service: &Service) {
-    let nodes = nodes(service).await;
+pub(crate) async fn an_owner_ends_sessions_that_live_on_other_nodes(store: &Running) {
+    let nodes = store.named_nodes().await;
     let clients = nodes.each_ref().map(Node::client);
     for client in &clients {
         client
@@ -176,10 +163,9 @@ pub(crate) async fn an_owner_ends_sessions_that_live_on_other_nodes(service: &Se
     assert_eq!(clients[0].session().await["owner"], "ada");
 }
 
-pub(crate) async fn a_node_that_is_killed_loses_nothing_acknowledged(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+pub(crate) async fn a_node_that_is_killed_loses_nothing_acknowledged(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let writer = client.clone();
     let writing = tokio::spawn(async move {
         let mut acknowledged = 0;

@@ -1,39 +1,24 @@
 //! A store that fails.
 
-use cloakroom_tests::{Client, Node, eventually};
+use cloakroom_tests::{Client, eventually};
 use http::Method;
 use serde_json::Value;
 
-use crate::backend::Service;
-use crate::nodes;
+use crate::look::is_unavailable;
+use crate::stored;
+use crate::stores::Running;
 
-async fn store(client: &Client) {
-    client
-        .put("/api/data/colour", "\"red\"")
-        .await
-        .assert_status(204);
-}
-
-/// A look at the session while the store fails: the session, or 503; never another answer.
+/// A look at the session while the store fails: the session as it was stored, or 503.
 async fn look(client: &Client) -> Option<Value> {
-    let answer = client.get("/api/session").await;
-    assert_eq!(answer.set_cookies(), [""; 0]);
-    if answer.status == 503 {
-        answer.assert_refused(503, "unavailable");
-        assert!(answer.headers.contains_key("retry-after"));
-        return None;
-    }
-    let session = answer.json();
-    assert_eq!(session["presented"], "active", "never anonymous");
+    let session = crate::look::look(client).await?;
     assert_eq!(session["data"]["colour"], "red");
     Some(session)
 }
 
-pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(service: &Service) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
-    for server in service.servers() {
+pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(store: &Running) {
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
+    for server in store.servers() {
         server.freeze().unwrap();
     }
     for node in &nodes {
@@ -41,12 +26,11 @@ pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(
         // A copy may be shown for as long as its mode declares.
         eventually("the node notices", async || look(&client).await.is_none()).await;
         let write = client.put("/api/data/lost", "1").await;
-        assert_eq!(write.status, 503, "{}", write.text());
-        assert!(write.headers.contains_key("retry-after"));
+        assert!(is_unavailable(&write), "{}", write.text());
         let health = client.get("/healthz").await;
         assert_eq!(health.text(), "ok", "who needs no session is served");
     }
-    for server in service.servers() {
+    for server in store.servers() {
         server.thaw().unwrap();
     }
     for node in &nodes {
@@ -57,15 +41,11 @@ pub(crate) async fn a_frozen_store_is_unavailable_and_never_anonymous_and_heals(
     }
 }
 
-pub(crate) async fn a_stale_copy_is_shown_read_only_while_the_store_is_frozen(service: &Service) {
-    let node = Node::with("--stale-if-error 1h --store")
-        .arg(service.url())
-        .start()
-        .await;
-    let client = node.client();
-    store(&client).await;
+pub(crate) async fn a_stale_copy_is_shown_read_only_while_the_store_is_frozen(store: &Running) {
+    let node = store.node("--stale-if-error 1h").await;
+    let client = stored(&node).await;
     assert!(look(&client).await.is_some());
-    for server in service.servers() {
+    for server in store.servers() {
         server.freeze().unwrap();
     }
     let stale = async |stale: bool| look(&client).await.is_some_and(|s| s["is_stale"] == stale);
@@ -82,7 +62,7 @@ pub(crate) async fn a_stale_copy_is_shown_read_only_while_the_store_is_frozen(se
         .get("/api/session")
         .await
         .assert_refused(503, "unavailable");
-    for server in service.servers() {
+    for server in store.servers() {
         server.thaw().unwrap();
     }
     eventually("the copy is current again", async || stale(false).await).await;
@@ -93,24 +73,23 @@ pub(crate) async fn a_stale_copy_is_shown_read_only_while_the_store_is_frozen(se
 }
 
 pub(crate) async fn a_store_that_is_killed_and_restarted_heals_and_keeps_everything(
-    service: &Service,
+    store: &Running,
 ) {
-    let nodes = nodes(service).await;
-    let client = nodes[0].client();
-    store(&client).await;
+    let nodes = store.named_nodes().await;
+    let client = stored(&nodes[0]).await;
     let mut acknowledged = 0;
     for _ in 0..20 {
         let answer = client.post("/api/data/n/add", "{\"by\":1}").await;
         acknowledged = answer.json()["value"].as_i64().unwrap();
     }
-    for server in service.servers() {
+    for server in store.servers() {
         server.kill().unwrap();
     }
     for node in &nodes {
         let client = client.at(node.address());
         eventually("the node notices", async || look(&client).await.is_none()).await;
     }
-    for server in service.servers() {
+    for server in store.servers() {
         server.restart().unwrap();
     }
     for node in &nodes {
@@ -129,11 +108,11 @@ pub(crate) async fn a_store_that_is_killed_and_restarted_heals_and_keeps_everyth
     new.assert_status(204);
 }
 
-pub(crate) async fn a_store_that_is_down_at_the_start_is_a_one_line_error(service: &Service) {
-    for server in service.servers() {
+pub(crate) async fn a_store_that_is_down_at_the_start_is_a_one_line_error(store: &Running) {
+    for server in store.servers() {
         server.stop().unwrap();
     }
-    let refusal = Node::with("--store").arg(service.url()).refused().await;
+    let refusal = store.builder("").refused().await;
     assert_eq!(refusal.status.code(), Some(2), "{refusal:?}");
     assert_eq!(
         refusal.stderr.trim_end().lines().count(),
