@@ -24,6 +24,8 @@ pub struct NodeBuilder {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refusal {
+    /// How many files it has left in its folder.
+    pub left: usize,
     /// Its exit status.
     pub status: ExitStatus,
     /// What it said on stdout.
@@ -140,7 +142,9 @@ impl NodeBuilder {
             .await
             .expect("the playground ends at once")
             .expect("the playground can be started");
+        let left = std::fs::read_dir(directory.path()).expect("the folder is ours");
         Refusal {
+            left: left.count(),
             status: output.status,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

@@ -64,6 +64,45 @@ async fn wrong_options_are_refused_by_name_with_what_is_allowed() {
     }
 }
 
+/// With the default store, which is a file.
+#[tokio::test]
+async fn a_start_that_is_refused_for_its_options_leaves_no_file() {
+    for arguments in [
+        "--name a=b",
+        "--name __Host-id",
+        "--touch 15m",
+        "--node a.b",
+        "--affinity",
+        "--max-age 500ms",
+        "--absolute disabled",
+        "--coherence verify --commit last-exit",
+        "--l2 memcached://localhost",
+        "--schema s",
+    ] {
+        let refusal = Node::with(arguments).refused().await;
+        assert_eq!(refusal.status.code(), Some(2), "{refusal:?}");
+        assert_eq!(refusal.left, 0, "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_came_by_a_variable_is_refused_by_its_name() {
+    for (variable, value) in [
+        ("CLOAKROOM_NAME", "a=b"),
+        ("CLOAKROOM_NODE", "a.b"),
+        ("CLOAKROOM_L2", "memcached://localhost"),
+        ("CLOAKROOM_STORE", "nowhere://x"),
+        ("CLOAKROOM_STORE", "sqlite:/no/such/folder/at/all.sqlite"),
+        ("CLOAKROOM_TOUCH", "20m"),
+        ("CLOAKROOM_MAX_AGE", "500ms"),
+    ] {
+        let builder = Node::with("--listen 127.0.0.1:0").env(variable, value);
+        assert_refused(builder, &[variable]).await;
+    }
+    let table = Node::with("--store memory:").env("CLOAKROOM_TABLE", "t");
+    assert_refused(table, &["CLOAKROOM_TABLE"]).await;
+}
+
 #[tokio::test]
 async fn a_cron_line_has_three_fields_and_names_the_wrong_one() {
     for (line, needle) in [

@@ -107,6 +107,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_lists_every_kind() {
+        let readme = include_str!("../README.md");
+        for kind in ApiError::KINDS {
+            assert!(readme.contains(&format!("`{kind}`")), "{kind}");
+        }
+    }
+
+    #[test]
     fn kinds_have_the_status_of_the_contract() {
         let table = [
             (ErrorKind::TwoSessions, 400, "two_sessions"),

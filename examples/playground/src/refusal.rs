@@ -71,7 +71,7 @@ fn option(options: &Options, setting: &str) -> String {
     let is_there = options.settings.iter().any(|(name, _)| name == setting);
     let known = SETTINGS.iter().find(|(name, ..)| *name == setting);
     match known {
-        Some((_, option, _)) if !is_there => format!("--{option}"),
+        Some((_, option, _)) if !is_there => options.spelling(option),
         _ => format!("--settings {setting}"),
     }
 }

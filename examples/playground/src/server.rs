@@ -26,7 +26,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves until `stop`, then lets requests end for up to `drain`; what runs longer is cut off.
+    /// Serves until `stop`, then lets requests end for up to `drain`, or until it is told again; what
+    /// runs longer is cut off.
     pub(crate) async fn run(self, mut stop: StopSignal) {
         let Self {
             listener,
@@ -60,7 +61,11 @@ impl Server {
         let drained = async {
             tokio::join!(ended, sockets.close_all());
         };
-        if tokio::time::timeout(drain, drained).await.is_err() {
+        let in_time = tokio::select! {
+            drained = tokio::time::timeout(drain, drained) => drained.is_ok(),
+            () = stop.received() => false,
+        };
+        if !in_time {
             tracing::warn!(?drain, "requests were still running and are cut off");
         }
         // A task that is aborted drops its request, whose changes then are rolled back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cloakroom::{
-    Cache, MaxAge, Refusal, Session, SessionCookie, SessionHeader, SessionLayer,
+    Cache, MaxAge, MemoryStore, Refusal, Session, SessionCookie, SessionHeader, SessionLayer,
     SessionLayerBuilder,
 };
 
@@ -11,6 +11,17 @@ use crate::journal::Journal;
 use crate::options::{Carrier, CookieAge, OnCreate, Options};
 use crate::refusal;
 use crate::start::StartError;
+
+/// Refuses what does not work whatever the store is, before the store is opened: a start that is refused
+/// leaves no file behind.
+pub(crate) fn check(options: &Options) -> Result<(), StartError> {
+    let builder = SessionLayer::builder(MemoryStore::new());
+    // The real one warns.
+    let quiet = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(quiet, || {
+        layer(builder, options, &Journal::shared()).map(drop)
+    })
+}
 
 /// Applies every option to the builder of the opened store.
 pub(crate) fn layer(

@@ -73,11 +73,14 @@ fn invoke(invocation: Invocation, log: &Log) -> Result<(), StartError> {
             drop(std::io::stdout().write_all(options::help().as_bytes()));
             Ok(())
         }
-        Invocation::Serve(options) => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| StartError::caused_by("cannot start the runtime", &error))?
-            .block_on(serve(*options, log)),
+        Invocation::Serve(options) => {
+            sessions::check(&options)?;
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| StartError::caused_by("cannot start the runtime", &error))?
+                .block_on(serve(*options, log))
+        }
     }
 }
 
@@ -87,13 +90,20 @@ async fn serve(options: Options, log: &Log) -> Result<(), StartError> {
         builder,
         connections,
     } = store::open(&options).await?;
-    let sessions = sessions::layer(builder, &options, &journal)?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| StartError::caused_by(&format!("--listen {}", options.listen), &error))?;
+    let sessions = match sessions::layer(builder, &options, &journal) {
+        Ok(sessions) => sessions,
+        Err(error) => {
+            connections.close().await;
+            return Err(error);
+        }
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        let what = format!("{} {}", options.spelling("listen"), options.listen);
+        StartError::caused_by(&what, &error)
+    })?;
     let address = listener
         .local_addr()
-        .map_err(|error| StartError::caused_by("--listen", &error))?;
+        .map_err(|error| StartError::caused_by(&options.spelling("listen"), &error))?;
     // Before the line below: whoever reads it may send SIGTERM at once.
     let stop = StopSignal::install()
         .map_err(|error| StartError::caused_by("cannot listen for signals", &error))?;

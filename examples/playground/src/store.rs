@@ -48,11 +48,12 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, StartError> {
     let shown = without_password(url);
     if let Some(l2) = options.l2.as_deref().filter(|l2| *l2 != "none") {
         let l2 = without_password(l2);
+        let name = options.spelling("l2");
         return Err(StartError::new(format!(
-            "--l2 {l2:?} is not built in; allowed: none"
+            "{name} {l2:?} is not built in; allowed: none"
         )));
     }
-    let scheme = scheme(url);
+    let (scheme, name) = (scheme(url), options.spelling("store"));
     check_names(scheme, options)?;
     let opened = match scheme {
         "memory" if url == "memory:" => Ok(Opened::new(MemoryStore::new(), Connections::None)),
@@ -65,11 +66,11 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, StartError> {
             .map(|store| Opened::new(store, Connections::None)),
         _ => {
             return Err(StartError::new(format!(
-                "--store {shown:?} is not allowed; allowed: {ALLOWED}"
+                "{name} {shown:?} is not allowed; allowed: {ALLOWED}"
             )));
         }
     };
-    opened.map_err(|error| StartError::caused_by(&format!("--store {shown:?}"), &error))
+    opened.map_err(|error| StartError::caused_by(&format!("{name} {shown:?}"), &error))
 }
 
 impl Opened {
@@ -135,8 +136,9 @@ fn check_names(kind: &str, options: &Options) -> Result<(), StartError> {
         if let Some(name) = name
             && !kinds.contains(&kind)
         {
+            let option = options.spelling(option);
             return Err(StartError::new(format!(
-                "--{option} {name:?} is not allowed with --store {kind}:; allowed: with {allowed}"
+                "{option} {name:?} is not allowed with --store {kind}:; allowed: with {allowed}"
             )));
         }
     }

@@ -80,3 +80,31 @@ async fn what_runs_longer_than_the_drain_is_cut_off() {
     assert_eq!((status.code(), status.signal()), (Some(0), None));
     assert!(slow.await.unwrap(), "the connection was closed");
 }
+
+#[tokio::test]
+async fn who_is_told_twice_to_stop_does_not_wait_for_requests() {
+    let mut node = start("--drain 1h").await;
+    let client = stored(&node).await;
+    let operator = node.client();
+    let before = operator.looked_at().await;
+    let slow = tokio::spawn(async move {
+        client
+            .try_send(Method::PUT, "/api/slow/late?ms=600000", "1")
+            .await
+            .is_err()
+    });
+    cloakroom_tests::eventually("it runs", async || operator.looked_at().await > before).await;
+    node.signal("TERM").await;
+    // A signal that is still on its way would swallow the second one.
+    cloakroom_tests::eventually("it has heard", async || {
+        operator
+            .try_send(Method::GET, "/healthz", "")
+            .await
+            .is_err()
+    })
+    .await;
+    node.signal("INT").await;
+    let status = node.ended().await;
+    assert_eq!((status.code(), status.signal()), (Some(0), None));
+    assert!(slow.await.unwrap(), "the connection was closed");
+}

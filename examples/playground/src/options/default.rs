@@ -45,6 +45,7 @@ impl Default for Options {
             on_create: OnCreate::None,
             drain: Duration::from_secs(10),
             settings: Settings::default(),
+            by_variable: Vec::new(),
         }
     }
 }

@@ -89,4 +89,16 @@ pub(crate) struct Options {
     pub(crate) drain: Duration,
     /// Whatever else the builder takes.
     pub(crate) settings: Settings,
+    /// The options that a variable has given.
+    by_variable: Vec<&'static str>,
+}
+
+impl Options {
+    /// How an option was given: what an error about its value names.
+    pub(crate) fn spelling(&self, option: &str) -> String {
+        match self.by_variable.iter().find(|name| **name == option) {
+            Some(name) => table::variable(name),
+            None => format!("--{option}"),
+        }
+    }
 }

@@ -44,7 +44,10 @@ fn read(
         // A value on the command line hides the variable's altogether, even a bad one.
         let (name, value) = match (given.get(spec.name), variables.get(&spec.variable())) {
             (Some(value), _) => (format!("--{}", spec.name), value),
-            (None, Some(value)) => (spec.variable(), value),
+            (None, Some(value)) => {
+                options.by_variable.push(spec.name);
+                (spec.variable(), value)
+            }
             (None, None) => continue,
         };
         let text = value

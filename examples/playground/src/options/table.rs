@@ -49,11 +49,13 @@ impl Spec {
 
     /// The environment variable of the same meaning.
     pub(super) fn variable(&self) -> String {
-        format!(
-            "CLOAKROOM_{}",
-            self.name.replace('-', "_").to_ascii_uppercase()
-        )
+        variable(self.name)
     }
+}
+
+pub(super) fn variable(name: &str) -> String {
+    let name = name.replace('-', "_").to_ascii_uppercase();
+    format!("CLOAKROOM_{name}")
 }
 
 const DURATION: &str = "a duration such as 30m, 1h or 250ms";
@@ -115,7 +117,7 @@ pub(super) const TABLE: &[Spec] = &[
     }),
     Spec::value(
         "max-age",
-        "session, timeout, or a duration such as 30m",
+        "session, timeout, or a duration of at least 1s such as 30m",
         "session",
         "how long a browser keeps the cookie",
         |o, v| put(&mut o.max_age, values::cookie_age(v)),
