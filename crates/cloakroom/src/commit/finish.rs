@@ -9,7 +9,7 @@ use crate::cache::{InUse, Resident, View};
 use crate::inner::Inner;
 use crate::record::Snapshot;
 use crate::session::{Outgoing, State, Stored};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Presented};
 
 /// What a commit has done.
 pub(super) enum Done {
@@ -95,7 +95,12 @@ pub(super) fn finish(
         Done::Ended => {
             state.destroy = None;
             state.closed = Some(ErrorKind::Ended);
-            state.outgoing = Outgoing::Remove;
+            // A client that brought nothing has nothing to be taken back: the token of a session that
+            // was made and ended by one request was never sent.
+            state.outgoing = match state.presented {
+                Presented::None => Outgoing::Nothing,
+                _ => Outgoing::Remove,
+            };
             Ok(())
         }
         Done::Gone => {

@@ -34,6 +34,7 @@ scenarios! {
     a_commit_that_finds_its_session_gone_is_an_event,
     a_hook_on_create_adds_attributes_or_refuses,
     with_eager_sessions_an_outage_is_still_no_session,
+    a_session_that_was_never_sent_is_not_taken_back,
     an_id_that_is_taken_leads_to_another_one,
     no_token_reaches_the_logs,
 }
@@ -382,6 +383,31 @@ async fn with_eager_sessions_an_outage_is_still_no_session(home: &Home) {
         assert_eq!((reply.status, reply.body.as_str()), (200, "-"));
         assert!(client.token.is_some());
     }
+}
+
+async fn a_session_that_was_never_sent_is_not_taken_back(home: &Home) {
+    let app = App::with(home, |builder| builder.save_on_create(true));
+    let end = |s: Session| async move { s.destroy() };
+    let nobody = Client::default();
+    let reply = app.send(nobody.request(end)).await;
+    assert_eq!((reply.status, reply.cookie()), (200, None));
+    let reply = app
+        .send(nobody.request(|s| async move {
+            s.insert("n", 1)?;
+            s.commit().await?;
+            s.destroy()
+        }))
+        .await;
+    assert_eq!((reply.status, reply.cookie()), (200, None));
+    // A token that opens nothing is taken back all the same.
+    let mut visitor = app.visitor().await;
+    let other = App::with(home, |builder| builder.save_on_create(true));
+    let reply = other.call(&mut visitor, end).await;
+    assert!(
+        reply
+            .cookie()
+            .is_some_and(|cookie| cookie.contains("Max-Age=0"))
+    );
 }
 
 async fn an_id_that_is_taken_leads_to_another_one(home: &Home) {
