@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use cloakroom_core::{Due, Record, SessionId, Timestamp};
 use sqlx::mysql::MySqlConnection;
@@ -45,27 +45,49 @@ impl Operation<MySqlConnection> for Expire<'_> {
 }
 
 /// Where the search for expired rows begins if nothing is known.
-pub(super) const FROM_THE_START: i64 = i64::MIN + 1;
+const FROM_THE_START: i64 = i64::MIN + 1;
+
+/// A search from the start walks over what was removed since the last one: with more than so many rows
+/// it is left to a later call.
+const WALKED_OVER: u64 = 20_000;
+
+/// How far the store's purge has come.
+///
+/// `InnoDB` leaves removed entries in the index until its own purge comes round to them, and a search
+/// from the start walks over all of them each time.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// The `expires_at` up to which the last batch has removed rows.
+    from: AtomicI64,
+    /// Rows removed since a search began at the start.
+    removed: AtomicU64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            from: AtomicI64::new(FROM_THE_START),
+            removed: AtomicU64::new(0),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Purge<'a> {
     pub(super) sql: &'a Sql,
     pub(super) now: Timestamp,
     pub(super) limit: usize,
-    /// The `expires_at` up to which the last batch has removed rows.
-    ///
-    /// `InnoDB` leaves removed entries in the index until its own purge comes round to them, and a
-    /// search from the start walks over all of them each time.
-    pub(super) from: &'a AtomicI64,
+    pub(super) progress: &'a Progress,
 }
 
 impl Operation<MySqlConnection> for Purge<'_> {
     type Output = usize;
 
     async fn run(&self, connection: &mut MySqlConnection) -> Result<usize, Failure> {
-        let from = self.from.load(Ordering::Relaxed);
+        let from = self.progress.from.load(Ordering::Relaxed);
         let removed = self.batch(connection, from, self.limit).await?;
-        if removed == self.limit || from == FROM_THE_START {
+        let walk = self.progress.removed.load(Ordering::Relaxed);
+        if removed == self.limit || from == FROM_THE_START || walk > WALKED_OVER {
             return Ok(removed);
         }
         // A shorter timeout may have put rows where the search had been: look there as well.
@@ -81,6 +103,13 @@ impl Purge<'_> {
         from: i64,
         limit: usize,
     ) -> Result<usize, Failure> {
+        let Progress {
+            from: next_from,
+            removed,
+        } = self.progress;
+        if from == FROM_THE_START {
+            removed.store(0, Ordering::Relaxed);
+        }
         let rows = sqlx::raw_sql(self.sql.lock_expired(self.now, from, limit))
             .fetch_all(&mut *connection)
             .await
@@ -91,10 +120,10 @@ impl Purge<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(halfway)?;
         finish(connection, (!ids.is_empty()).then(|| self.sql.remove(&ids))).await?;
+        removed.fetch_add(ids.len() as u64, Ordering::Relaxed);
         let last = rows.last().filter(|_| rows.len() == limit);
         let next = last.and_then(|row| value::<_, i64>(row, 1).ok());
-        self.from
-            .store(next.unwrap_or(FROM_THE_START), Ordering::Relaxed);
+        next_from.store(next.unwrap_or(FROM_THE_START), Ordering::Relaxed);
         Ok(ids.len())
     }
 }

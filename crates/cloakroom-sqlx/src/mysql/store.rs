@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use cloakroom_core::{
@@ -9,7 +9,7 @@ use cloakroom_core::{
 use sqlx::mysql::MySqlConnection;
 
 use super::connect::Dialer;
-use super::due::{Expire, FROM_THE_START, Purge};
+use super::due::{Expire, Progress, Purge};
 use super::migrate::Migrate;
 use super::options::MySqlOptions;
 use super::read::{Load, OwnedBy, PeekAt};
@@ -32,7 +32,7 @@ struct Inner {
     table: String,
     pool: Pool<Dialer>,
     timeout: Duration,
-    purged_up_to: AtomicI64,
+    progress: Progress,
 }
 
 impl MySqlStore {
@@ -62,7 +62,7 @@ impl MySqlStore {
                 settings.idle_timeout,
             ),
             timeout: settings.operation_timeout,
-            purged_up_to: AtomicI64::new(FROM_THE_START),
+            progress: Progress::default(),
         }))
     }
 
@@ -208,12 +208,12 @@ impl SessionStore for MySqlStore {
     }
 
     async fn purge(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let (sql, from) = (&self.0.sql, &self.0.purged_up_to);
+        let (sql, progress) = (&self.0.sql, &self.0.progress);
         let purge = |limit| Purge {
             sql,
             now,
             limit,
-            from,
+            progress,
         };
         in_batches(&self.0.pool, self.0.timeout, PACE, limit, purge).await
     }
