@@ -63,6 +63,10 @@ impl Wire {
     }
 
     /// By when an operation that begins now has to be done, however many scripts it takes.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a deadline is one of the runtime's timers, on the runtime's clock"
+    )]
     pub(crate) fn deadline(&self) -> Instant {
         let now = Instant::now();
         // Beyond what the clock can tell there is no deadline: a generation is as good.
