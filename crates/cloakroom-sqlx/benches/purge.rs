@@ -3,7 +3,7 @@
 //!
 //! `ROWS=2000000 cargo bench -p cloakroom-sqlx --all-features --bench purge [sqlite|postgres|mysql]`
 //!
-//! `POOL=32M` gives MariaDB less than its default of 128 MiB for its pages.
+//! `POOL=32M` gives `MariaDB` less than its default of 128 MiB for its pages.
 
 #![expect(
     clippy::print_stdout,
