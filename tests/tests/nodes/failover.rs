@@ -37,20 +37,14 @@ async fn all_write_again(nodes: &[Node; 3], client: &Client, gone: &Client, last
             look(&client).await;
             let answer = gone.get("/api/session").await;
             assert!(answer.status == 503 || answer.json()["presented"] == "ended");
-            match add(&client).await {
-                Some(value) => {
-                    assert!(
-                        (last + 1..=last + 1 + open).contains(&value),
-                        "{last} {value}"
-                    );
-                    last = value;
-                    true
-                }
-                None => {
-                    open += 1;
-                    false
-                }
-            }
+            let Some(value) = add(&client).await else {
+                open += 1;
+                return false;
+            };
+            let next = last + 1..=last + 1 + open;
+            assert!(next.contains(&value), "{next:?} {value}");
+            last = value;
+            true
         })
         .await;
     }

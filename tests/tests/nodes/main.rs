@@ -35,6 +35,9 @@ use crate::stores::{CLUSTER, Kind, MARIADB, POSTGRES, REDIS, Running, SENTINEL, 
 /// Longer than any case may take on a busy machine.
 const LIMIT: Duration = Duration::from_mins(3);
 
+/// The stores that a case is for, its name, and what it does.
+type Listed = (&'static [Kind], &'static str, Case);
+
 type Case = fn(&Running) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 
 macro_rules! over {
@@ -49,7 +52,15 @@ macro_rules! over {
 
 fn main() {
     let arguments = Arguments::from_args();
-    let cases = [
+    let all = agreement().into_iter().chain(redis()).chain(databases());
+    let trials =
+        all.flat_map(|(kinds, name, case)| kinds.iter().map(move |kind| trial(*kind, name, case)));
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// Nodes that agree, and a store that fails.
+fn agreement() -> Vec<Listed> {
+    [
         &over!(
             [REDIS, CLUSTER, SENTINEL, POSTGRES, MARIADB],
             agreement::overlapping_writes_on_different_nodes_all_survive,
@@ -67,12 +78,19 @@ fn main() {
             faults::a_stale_copy_is_shown_read_only_while_the_store_is_frozen,
             faults::a_store_that_is_killed_and_restarted_heals_and_keeps_everything,
             faults::a_store_that_is_down_at_the_start_is_a_one_line_error,
-        ),
+        ) as &[_],
+    ]
+    .concat()
+}
+
+/// Sentinel, a cluster, the feed and the costs of Redis.
+fn redis() -> Vec<Listed> {
+    [
         &over!(
             [SENTINEL],
             failover::a_master_that_dies_is_replaced_and_nobody_is_forgotten,
             failover::a_replaced_master_that_is_still_there_is_left,
-        ),
+        ) as &[_],
         &over!(
             [REDIS],
             costs::a_request_sends_the_fewest_commands_that_can_be,
@@ -80,46 +98,49 @@ fn main() {
             costs::a_thousand_reads_touch_once_in_an_interval,
             broken::a_feed_that_breaks_shows_nothing_old_and_comes_back,
             broken::connections_that_break_lose_no_increment,
-        ),
+        ) as &[_],
         &over!(
             [REDIS, CLUSTER, SENTINEL],
             pushed::a_logout_is_refused_by_all_within_milliseconds,
             pushed::a_revoked_session_is_refused_by_all,
-        ),
-        &over!(
-            [POSTGRES],
-            pushed::an_ending_is_pushed_though_copies_may_be_old,
-        ),
+        ) as &[_],
         &over!(
             [CLUSTER],
             broken::a_lost_part_of_a_cluster_is_never_taken_for_empty
-        ),
+        ) as &[_],
+    ]
+    .concat()
+}
+
+/// What databases do, and the random histories.
+fn databases() -> Vec<Listed> {
+    [
+        &over!(
+            [POSTGRES],
+            pushed::an_ending_is_pushed_though_copies_may_be_old,
+        ) as &[_],
         &over!(
             [POSTGRES, MARIADB, SQLITE],
             at_once::a_write_is_read_by_all_at_once,
             at_once::a_logout_is_refused_by_all_at_once,
             at_once::a_replaced_token_is_refused_by_all_at_once,
             at_once::a_revoked_session_is_refused_by_all_at_once,
-        ),
+        ) as &[_],
         &over!(
             [POSTGRES, MARIADB, SQLITE],
             names::two_tables_are_two_stores
-        ),
+        ) as &[_],
         &over!([POSTGRES], names::a_table_lies_in_the_schema_that_was_named),
         &over!(
             [REDIS, CLUSTER, POSTGRES, SQLITE],
             at_once::increments_of_a_few_sessions_add_up,
-        ),
+        ) as &[_],
         &over!(
             [REDIS, CLUSTER, POSTGRES],
             history::a_random_history_with_faults_is_true
-        ),
-    ];
-    let trials = cases
-        .into_iter()
-        .flatten()
-        .flat_map(|(kinds, name, case)| kinds.iter().map(|kind| trial(*kind, name, *case)));
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+        ) as &[_],
+    ]
+    .concat()
 }
 
 fn trial(kind: Kind, name: &str, case: Case) -> Trial {

@@ -26,7 +26,7 @@ pub(crate) struct Running {
 enum Service {
     Server(Server),
     Cluster(RedisCluster),
-    Sentinel(RedisSentinel),
+    Sentinel(Box<RedisSentinel>),
     /// A file, in a folder that goes when this is dropped.
     File {
         _folder: TempDir,
@@ -63,7 +63,7 @@ pub(crate) const SENTINEL: Kind = Kind {
         let group = RedisSentinel::start()?;
         Ok(Running {
             url: group.url().to_owned(),
-            service: Service::Sentinel(group),
+            service: Service::Sentinel(Box::new(group)),
         })
     },
 };
