@@ -74,6 +74,7 @@ pub(crate) enum Needs {
     Changes,
     NoFeed,
     Exclusive,
+    LeavesTimes,
     OwnClock,
     /// Somebody counts the round trips.
     RoundTrips,
@@ -113,6 +114,7 @@ impl Needs {
                 "there is a change feed",
             ),
             Self::Exclusive => (can.exclusive, "other processes may write to the store"),
+            Self::LeavesTimes => (can.leaves_times, "every save writes the times"),
             Self::OwnClock => (own_clock, "the store has no clock of its own"),
             Self::RoundTrips => (
                 count().is_some(),

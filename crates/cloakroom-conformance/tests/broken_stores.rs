@@ -164,3 +164,11 @@ async fn a_case_that_does_not_exist_is_an_error() {
     let answer = run_case("no_such_case", MemoryStore::new()).await;
     assert_eq!(answer.unwrap_err().to_string(), "there is no such case");
 }
+
+/// The plain store takes no notice of the word, which it does not say that it heeds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_moves_the_times_that_it_shall_leave() {
+    let case = "a_save_that_leaves_the_times_moves_none";
+    assert_eq!(run_case(case, Broken::new(broken::TimesLeft)).await, Ok(()));
+    assert!(run_case(case, MemoryStore::new()).await.is_err());
+}

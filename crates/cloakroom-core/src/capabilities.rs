@@ -39,6 +39,10 @@ pub enum Reach {
     clippy::exhaustive_structs,
     reason = "built with ..Default::default() by stores"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own, and stores name them"
+)]
 pub struct Capabilities {
     /// Sessions survive a restart of this process. Default: true.
     pub durable: bool,
@@ -54,6 +58,10 @@ pub struct Capabilities {
     pub reach: Reach,
     /// The greatest size of head and body together in bytes, if there is one. Default: none.
     pub max_record_bytes: Option<usize>,
+    /// A `save` of a record that [leaves the times](crate::Record::leaves_times) as they are does not write
+    /// them, nor the owner. Worth it where times are indexed. Default: false; such records are never
+    /// given to the store then.
+    pub leaves_times: bool,
 }
 
 impl Default for Capabilities {
@@ -65,6 +73,7 @@ impl Default for Capabilities {
             expiry: Expiry::Search,
             reach: Reach::None,
             max_record_bytes: None,
+            leaves_times: false,
         }
     }
 }

@@ -91,6 +91,14 @@ pub struct Record {
     /// A word from the caller about one write, never stored: nobody reads it from a record that a
     /// store has brought back.
     pub rekeyed: bool,
+    /// This `save` leaves the stored times as they are, whatever `times` says: another session has not
+    /// begun, nobody else owns it, and the stored times are recent enough. An update that need not move
+    /// the entries of an index is cheaper by half in some databases.
+    ///
+    /// A word from the caller about one write, as [`rekeyed`](Self::rekeyed); only said to a store that
+    /// heeds it ([`Capabilities::leaves_times`](crate::Capabilities::leaves_times)), and never together
+    /// with another owner or state than the stored one.
+    pub leaves_times: bool,
 }
 
 impl PartialEq for Record {
@@ -134,6 +142,7 @@ impl Record {
             head,
             body,
             rekeyed: false,
+            leaves_times: false,
         }
     }
 
@@ -151,6 +160,7 @@ impl Record {
             head: self.head.clone(),
             body: Vec::new(),
             rekeyed: false,
+            leaves_times: false,
         }
     }
 }

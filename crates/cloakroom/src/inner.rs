@@ -74,6 +74,8 @@ pub(crate) struct Inner {
     /// Several layers share this manager's sessions under scopes of their own.
     pub(crate) scoped: AtomicBool,
     pub(crate) shadowed: AtomicBool,
+    /// The store heeds a save that leaves the times as they are.
+    pub(crate) leaves_times: bool,
 }
 
 impl Inner {

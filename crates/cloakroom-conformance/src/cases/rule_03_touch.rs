@@ -1,11 +1,12 @@
 //! `touch` applies only if the stamp is `expected` and the row is live; it moves times forward only,
 //! changes no stamp and sends no notice. `save` sets the times exactly.
 
-use cloakroom_core::{SessionStore, Times, Timestamp, TouchOutcome};
+use cloakroom_core::{SaveOutcome, SessionStore, Times, Timestamp, TouchOutcome};
 
-use crate::case::{Case, case};
+use crate::case::{Case, Needs, case};
 use crate::sample::{
-    DAY, HOUR, SECOND, end, live, load, now, owned, owner, put, saved, successor, tombstone, touch,
+    DAY, HOUR, SECOND, end, live, load, now, owned, owner, put, save, saved, successor, tombstone,
+    touch,
 };
 
 pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
@@ -21,6 +22,8 @@ pub(super) fn cases<S: SessionStore>() -> Vec<Case<S>> {
         case!(touch_does_not_revive_an_ended_row),
         case!(save_shortens_what_a_touch_had_moved),
         case!(save_after_a_touch_needs_no_new_stamp),
+        case!(a_save_that_leaves_the_times_moves_none if Needs::LeavesTimes),
+        case!(a_save_that_leaves_the_times_is_a_save if Needs::LeavesTimes),
     ]
 }
 
@@ -191,4 +194,46 @@ async fn save_after_a_touch_needs_no_new_stamp<S: SessionStore>(store: &S) {
     let id = put(store, &record).await;
     touch(store, id, record.stamp, later(record.times)).await;
     saved(store, id, &successor(&record), record.stamp).await;
+}
+
+/// What other nodes have touched meanwhile stays, whatever times the record carries along.
+async fn a_save_that_leaves_the_times_moves_none<S: SessionStore>(store: &S) {
+    for record in [live(), owned(&owner("ada"))] {
+        let id = put(store, &record).await;
+        let mut stored = successor(&record);
+        stored.times = later(record.times);
+        touch(store, id, record.stamp, stored.times).await;
+        let mut written = stored.clone();
+        written.leaves_times = true;
+        written.times = record.times;
+        saved(store, id, &written, record.stamp).await;
+        assert_eq!(load(store, id).await, Some(stored.clone()));
+        // And a save that does not leave them sets them.
+        let mut next = successor(&stored);
+        next.times = record.times;
+        saved(store, id, &next, stored.stamp).await;
+        assert_eq!(load(store, id).await, Some(next));
+    }
+}
+
+/// It compares, and brings the current record, as any other.
+async fn a_save_that_leaves_the_times_is_a_save<S: SessionStore>(store: &S) {
+    let record = live();
+    let id = put(store, &record).await;
+    let mut first = successor(&record);
+    first.leaves_times = true;
+    saved(store, id, &first, record.stamp).await;
+    let mut late = successor(&record);
+    late.leaves_times = true;
+    let outcome = save(store, id, &late, record.stamp).await;
+    assert_eq!(outcome, SaveOutcome::Conflict(first.clone()));
+    let tombstone = tombstone(&first);
+    end(store, id, Some(&tombstone)).await;
+    let mut dead = successor(&first);
+    dead.leaves_times = true;
+    let outcome = save(store, id, &dead, first.stamp).await;
+    assert_eq!(outcome, SaveOutcome::Ended(tombstone));
+    end(store, id, None).await;
+    let outcome = save(store, id, &dead, first.stamp).await;
+    assert_eq!(outcome, SaveOutcome::Gone);
 }

@@ -184,6 +184,27 @@ impl Sabotage for ForwardOnlySave {
     }
 }
 
+/// Sound: heeds a save that leaves the times, which the store inside does not.
+pub(crate) struct TimesLeft;
+
+impl Sabotage for TimesLeft {
+    async fn save(
+        &self,
+        store: &MemoryStore,
+        id: SessionId,
+        record: &Record,
+        expected: Stamp,
+    ) -> Answer<SaveOutcome> {
+        let mut record = record.clone();
+        if record.leaves_times
+            && let Some(current) = store.load(id).await?
+        {
+            record.times = current.times;
+        }
+        store.save(id, &record, expected).await
+    }
+}
+
 /// Head and owner first, the body in a second step.
 pub(crate) struct HalfSave;
 

@@ -40,6 +40,7 @@ pub(super) struct Sql {
     pub(super) load: SqlStr,
     pub(super) peek: SqlStr,
     pub(super) save: SqlStr,
+    pub(super) save_payload: SqlStr,
     pub(super) touch: SqlStr,
     pub(super) owned_by: SqlStr,
     pub(super) comment: SqlStr,
@@ -58,6 +59,11 @@ impl Sql {
             )),
             save: statement(format!(
                 "UPDATE {t} {BY_ID} SET {SET} WHERE id = ? AND state = 0 AND version = ? AND nonce = ?"
+            )),
+            // No column of an index.
+            save_payload: statement(format!(
+                "UPDATE {t} {BY_ID} SET version = ?, nonce = ?, head = ?, body = ? \
+                 WHERE id = ? AND state = 0 AND version = ? AND nonce = ?"
             )),
             // `GREATEST` is NULL if one side is: NULL is "never", the latest time.
             touch: statement(format!(

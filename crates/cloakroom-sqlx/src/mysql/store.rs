@@ -228,7 +228,10 @@ impl SessionStore for MySqlStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        Capabilities {
+            leaves_times: true,
+            ..Capabilities::default()
+        }
     }
 
     fn changes(&self) -> Option<ChangeFeed> {

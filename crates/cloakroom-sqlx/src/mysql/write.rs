@@ -70,6 +70,21 @@ pub(super) struct Save<'a> {
     pub(super) expected: Stamp,
 }
 
+impl Save<'_> {
+    fn statement(&self) -> Query<'_, MySql, MySqlArguments> {
+        let record = self.record;
+        if !record.leaves_times {
+            return bind(self.sql.save.clone(), self.id, record);
+        }
+        sqlx::query(self.sql.save_payload.clone())
+            .bind(signed(record.stamp.version))
+            .bind(signed(record.stamp.nonce))
+            .bind(record.head.as_slice())
+            .bind(record.body.as_slice())
+            .bind(self.id.as_bytes().to_vec())
+    }
+}
+
 impl Operation<MySqlConnection> for Save<'_> {
     type Output = SaveOutcome;
 
@@ -81,7 +96,8 @@ impl Operation<MySqlConnection> for Save<'_> {
 
     async fn run(&self, connection: &mut MySqlConnection) -> Result<SaveOutcome, Failure> {
         for _ in 0..ROUNDS {
-            let done = bind(self.sql.save.clone(), self.id, self.record)
+            let done = self
+                .statement()
                 .bind(signed(self.expected.version))
                 .bind(signed(self.expected.nonce))
                 .execute(&mut *connection)

@@ -237,6 +237,7 @@ impl SessionStore for PostgresStore {
             } else {
                 Reach::None
             },
+            leaves_times: true,
             ..Capabilities::default()
         }
     }

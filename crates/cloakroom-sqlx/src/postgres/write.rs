@@ -5,6 +5,7 @@ use sqlx::SqlStr;
 use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 
+use super::read::Load;
 use super::sql::Sql;
 use super::uuid::Uuid;
 use crate::shared::failure::Failure;
@@ -67,6 +68,56 @@ pub(super) struct Save<'a> {
     pub(super) expected: Stamp,
 }
 
+impl Save<'_> {
+    /// The payload alone: stored, or what is there instead.
+    async fn payload(&self, connection: &mut PgConnection) -> Result<Found, Failure> {
+        let record = self.record;
+        let done = sqlx::query(self.sql.save_payload.clone())
+            .bind(Uuid(self.id))
+            .bind(signed(record.stamp.version))
+            .bind(signed(record.stamp.nonce))
+            .bind(record.head.as_slice())
+            .bind(record.body.as_slice())
+            .bind(signed(self.expected.version))
+            .bind(signed(self.expected.nonce))
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() > 0 {
+            return Ok(Found::Stored);
+        }
+        let load = Load {
+            sql: self.sql,
+            id: self.id,
+        };
+        let found = load.run(connection).await?;
+        Ok(found.map_or(Found::Nothing, Found::Record))
+    }
+
+    /// All of it, with what is there instead in the same statement.
+    async fn whole(&self, connection: &mut PgConnection) -> Result<Found, Failure> {
+        let rows = bind(self.sql.save.clone(), self.id, self.record)
+            .bind(signed(self.expected.version))
+            .bind(signed(self.expected.nonce))
+            .bind(self.record.rekeyed)
+            .fetch_all(&mut *connection)
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(Found::Nothing);
+        };
+        if value(row, 0)? {
+            return Ok(Found::Stored);
+        }
+        row::record::<_, String>(row, 1).map(Found::Record)
+    }
+}
+
+/// What a save has met.
+enum Found {
+    Stored,
+    Record(Record),
+    Nothing,
+}
+
 impl Operation<PgConnection> for Save<'_> {
     type Output = SaveOutcome;
 
@@ -78,19 +129,16 @@ impl Operation<PgConnection> for Save<'_> {
 
     async fn run(&self, connection: &mut PgConnection) -> Result<SaveOutcome, Failure> {
         for _ in 0..ROUNDS {
-            let rows = bind(self.sql.save.clone(), self.id, self.record)
-                .bind(signed(self.expected.version))
-                .bind(signed(self.expected.nonce))
-                .bind(self.record.rekeyed)
-                .fetch_all(&mut *connection)
-                .await?;
-            let Some(row) = rows.first() else {
-                return Ok(SaveOutcome::Gone);
+            let found = if self.record.leaves_times {
+                self.payload(connection).await?
+            } else {
+                self.whole(connection).await?
             };
-            if value(row, 0)? {
-                return Ok(SaveOutcome::Saved);
-            }
-            let found = row::record::<_, String>(row, 1)?;
+            let found = match found {
+                Found::Stored => return Ok(SaveOutcome::Saved),
+                Found::Nothing => return Ok(SaveOutcome::Gone),
+                Found::Record(found) => found,
+            };
             if found.state == State::Ended {
                 return Ok(SaveOutcome::Ended(found));
             }

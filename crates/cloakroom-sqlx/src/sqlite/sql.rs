@@ -20,6 +20,7 @@ pub(super) struct Sql {
     pub(super) load: SqlStr,
     pub(super) peek: SqlStr,
     pub(super) save: SqlStr,
+    pub(super) save_payload: SqlStr,
     pub(super) touch: SqlStr,
     pub(super) remove: SqlStr,
     pub(super) load_live: SqlStr,
@@ -55,6 +56,7 @@ impl Sql {
                  deadline = ?7, expires_at = ?8, head = ?9, body = ?10 \
                  WHERE id = ?1 AND state = 0 AND version = ?11 AND nonce = ?12"
             )),
+            save_payload: statement(save_payload(&t)),
             // The scalar `max` of SQLite is NULL if one side is: NULL is "never", the latest time.
             touch: statement(format!(
                 "UPDATE {t} SET used_at = max(used_at, ?4), deadline = max(deadline, ?5), \
@@ -98,6 +100,14 @@ impl Sql {
             )),
         }
     }
+}
+
+/// No column of an index.
+fn save_payload(t: &str) -> String {
+    format!(
+        "UPDATE {t} SET version = ?2, nonce = ?3, head = ?4, body = ?5 \
+         WHERE id = ?1 AND state = 0 AND version = ?6 AND nonce = ?7"
+    )
 }
 
 /// How the table comes to be.

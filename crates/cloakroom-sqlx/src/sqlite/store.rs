@@ -108,6 +108,7 @@ impl SqliteStore {
                 } else {
                     Reach::None
                 },
+                leaves_times: true,
                 ..Capabilities::default()
             },
             feeds: options.single().then(Feeds::default),

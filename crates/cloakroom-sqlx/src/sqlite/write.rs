@@ -62,12 +62,28 @@ pub(super) struct Save<'a> {
     pub(super) expected: Stamp,
 }
 
+impl Save<'_> {
+    fn statement(&self) -> Query<'_, Sqlite, SqliteArguments> {
+        let record = self.record;
+        if !record.leaves_times {
+            return bind(self.sql.save.clone(), self.id, record);
+        }
+        sqlx::query(self.sql.save_payload.clone())
+            .bind(self.id.as_bytes().to_vec())
+            .bind(signed(record.stamp.version))
+            .bind(signed(record.stamp.nonce))
+            .bind(record.head.as_slice())
+            .bind(record.body.as_slice())
+    }
+}
+
 impl Operation<SqliteConnection> for Save<'_> {
     type Output = SaveOutcome;
 
     async fn run(&self, connection: &mut SqliteConnection) -> Result<SaveOutcome, Failure> {
         for _ in 0..ROUNDS {
-            let done = bind(self.sql.save.clone(), self.id, self.record)
+            let done = self
+                .statement()
                 .bind(signed(self.expected.version))
                 .bind(signed(self.expected.nonce))
                 .execute(&mut *connection)

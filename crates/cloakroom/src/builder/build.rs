@@ -58,6 +58,7 @@ impl SessionLayerBuilder {
             shortest_idle: ShortestIdle::new(),
             tombstones: Tombstones::new(config.max_tombstones),
             scoped: AtomicBool::new(false),
+            leaves_times: capabilities.leaves_times,
             shadowed: AtomicBool::new(false),
             transports: Transports::new(list, config.node.clone(), config.affinity),
             clock: self.clock,

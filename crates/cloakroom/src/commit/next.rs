@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloakroom_core::{Secret, Times, Timestamp, Token};
 
@@ -14,7 +15,12 @@ use crate::{Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) struct Next {
     pub(super) snapshot: Arc<Snapshot>,
+    /// What the store has afterwards, as far as is known.
     pub(super) times: Times,
+    /// These are the times that it has already.
+    pub(super) leaves_times: bool,
+    /// When it was made.
+    pub(super) at: Timestamp,
     /// The new token that the client must be told.
     pub(super) token: Option<Token>,
     /// It is to be told the one that it has once more.
@@ -79,12 +85,9 @@ impl Next {
             }
         }
         head.set_node(config.node.as_deref());
-        let deadline = config.times.deadline(&head, now);
-        let times = Times {
-            used_at: now,
-            deadline,
-            expires_at: config.times.expires_at(deadline),
-        };
+        let times = times(inner, &head, now);
+        let leaves_times = !renews && may_leave_times(inner, base, current, times, now);
+        let times = if leaves_times { current.times } else { times };
         let owner = log.login.clone().or_else(|| old.owner.clone());
         let stamp = old.stamp.next();
         let snapshot = Arc::new(Snapshot {
@@ -96,12 +99,48 @@ impl Next {
         Ok(Self {
             snapshot,
             times,
+            leaves_times,
+            at: now,
             token,
             resend,
             refused: replayed.refused,
             is_same,
         })
     }
+}
+
+/// The times of a session that is used now.
+fn times(inner: &Inner, head: &Head, now: Timestamp) -> Times {
+    let policy = &inner.config.times;
+    let deadline = policy.deadline(head, now);
+    Times {
+        used_at: now,
+        deadline,
+        expires_at: policy.expires_at(deadline),
+    }
+}
+
+/// Within a touch interval a save moves the deadline as little as a read does. A use that lies ahead is
+/// of a clock that was put back since: it is corrected.
+fn may_leave_times(inner: &Inner, base: &Base, current: &View, new: Times, now: Timestamp) -> bool {
+    inner.leaves_times
+        && current.times.used_at <= now
+        && same_terms(current.times, new)
+        && !inner.touch_is_due(base.resident.id(), current, now)
+}
+
+/// Whether both follow from the same timeouts, though of different uses.
+fn same_terms(stored: Times, new: Times) -> bool {
+    let distance = |from: Option<Timestamp>, to: Option<Timestamp>| match (from, to) {
+        (Some(from), Some(to)) => Some(to.since(from)),
+        (None, None) => Some(Duration::ZERO),
+        _ => None,
+    };
+    let lasts = |times: Times| distance(Some(times.used_at), times.deadline);
+    let kept = |times: Times| distance(times.deadline, times.expires_at);
+    // At the absolute deadline there is no further to go.
+    let same_end = stored.deadline == new.deadline || lasts(stored) == lasts(new);
+    same_end && stored.deadline.is_some() == new.deadline.is_some() && kept(stored) == kept(new)
 }
 
 /// A cookie with a Max-Age is sent again one touch interval after it was last sent.

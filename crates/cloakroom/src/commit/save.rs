@@ -158,6 +158,7 @@ async fn write(
     let mut record = Snapshot::lend(&mut next.snapshot, next.times);
     // With a login there is a new token, too.
     record.rekeyed = next.is_renewed();
+    record.leaves_times = next.leaves_times;
     let outcome = inner.store.save(id, &record, current.snapshot.stamp).await;
     Snapshot::take_back(&mut next.snapshot, record);
     let stored = match outcome {
@@ -236,7 +237,7 @@ pub(super) fn keep(
         times: next.times,
         seen: Seen {
             epoch: sent.epoch,
-            at: next.times.used_at,
+            at: next.at,
             stale,
         },
     };

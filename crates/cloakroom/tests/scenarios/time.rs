@@ -38,6 +38,8 @@ scenarios! {
     touches_are_spread_over_the_last_tenth_of_the_interval:
         only_memory("arithmetic, shown by hundreds of sessions"),
     a_save_moves_the_deadline_as_a_touch_does,
+    saves_within_an_interval_never_let_a_session_end_early: minutes_ago(300),
+    a_save_after_a_new_timeout_moves_the_deadline_at_once: minutes_ago(90),
     a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read,
     a_touch_that_fails_hurts_nobody_and_the_next_use_tries_again,
     a_touch_at_the_head_does_not_revive_a_session_past_its_deadline: minutes_ago(90),
@@ -407,6 +409,78 @@ async fn a_save_moves_the_deadline_as_a_touch_does(home: &Home) {
     assert_eq!(faults.counts().touch, 0);
     clock.advance(64 * MIN);
     assert_eq!(client.visit(&layer, read).await.ok(), Some(11));
+}
+
+/// Stores that heed it are spared the times of most saves.
+async fn saves_within_an_interval_never_let_a_session_end_early(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let stored = home.store();
+    let (store, faults) = FaultyStore::new(stored.clone());
+    let layer = quiet(store, &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let deadline = async || {
+        let row = stored.load(client.id()).await.unwrap().unwrap();
+        row.times.deadline.unwrap()
+    };
+    let mut moved = 0;
+    let mut last = deadline().await;
+    for _ in 0..150 {
+        let now = clock.advance(MIN);
+        client.visit(&layer, count).await.ok();
+        client.visit(&layer, read).await.ok();
+        let deadline = deadline().await;
+        assert!(deadline.since(now) >= 60 * MIN, "no use is forgotten");
+        assert!(deadline >= last);
+        moved += u64::from(deadline > last);
+        last = deadline;
+    }
+    assert_eq!(faults.counts().touch, 0, "the saves did it");
+    // An interval of five minutes, or up to a tenth less.
+    let expected = if stored.capabilities().leaves_times {
+        30..=34
+    } else {
+        150..=150
+    };
+    assert!(expected.contains(&moved), "{moved}");
+    // The last use is what counts.
+    clock.advance(60 * MIN - MS);
+    assert_eq!(client.visit(&layer, read).await.ok(), Some(151));
+}
+
+/// Of its own, or of a layer that is set otherwise: neither is a use within an interval.
+async fn a_save_after_a_new_timeout_moves_the_deadline_at_once(home: &Home) {
+    let clock = ManualClock::new(home.start());
+    let stored = home.store();
+    let layer = quiet(stored.clone(), &clock).build().unwrap();
+    let client = signed_up(&layer).await;
+    let lasts = async || {
+        let row = stored.load(client.id()).await.unwrap().unwrap();
+        row.times.deadline.unwrap().since(clock.now())
+    };
+    clock.advance(MIN);
+    client.visit(&layer, count).await.ok();
+    assert!(lasts().await <= 65 * MIN);
+    let shorter = |session: Session| async move {
+        session
+            .set_idle_timeout(Some(Timeout::After(12 * MIN)))
+            .unwrap();
+        count(session).await
+    };
+    client.visit(&layer, shorter).await.ok();
+    assert_eq!(lasts().await, 13 * MIN);
+    clock.advance(MS);
+    let longer = |session: Session| async move {
+        session.set_idle_timeout(None).unwrap();
+        count(session).await
+    };
+    client.visit(&layer, longer).await.ok();
+    assert_eq!(lasts().await, 65 * MIN);
+    let other = quiet(stored.clone(), &clock)
+        .idle_timeout(120 * MIN)
+        .build()
+        .unwrap();
+    client.visit(&other, count).await.ok();
+    assert_eq!(lasts().await, 125 * MIN);
 }
 
 async fn a_request_that_sets_what_is_there_already_moves_the_deadline_like_a_read(home: &Home) {
