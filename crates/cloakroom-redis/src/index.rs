@@ -12,9 +12,10 @@
 //! changes, a save or touch is refused by its script, the entry is made, and the call is sent
 //! again with the entry's new time.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use cloakroom_core::{Owner, Page, SessionId, StoreError, Times};
+use cloakroom_core::{Owner, Page, SessionId, Stamp, StoreError, Times};
 use tokio::time::Instant;
 
 use crate::keys::Keys;
@@ -27,6 +28,9 @@ const NEVER: u64 = 1 << 52;
 
 /// How many entries of sessions without an end one listing looks at.
 const SWEPT: usize = 8;
+
+/// Entries whose id is younger, and twice the command timeout, are not looked at: their row may be still to come.
+const YOUNG: Duration = Duration::from_mins(1);
 
 /// Until when the entry of a session with these times is to be kept.
 fn wanted(times: Times) -> u64 {
@@ -82,33 +86,39 @@ pub(crate) async fn remove(
     }
 }
 
-/// A page of the owner's sessions.
+/// A page of the owner's sessions, and those entries among them that [`sweep`] may look at.
 ///
 /// An entry of a session without an end never passes its time. Where its row has gone otherwise
-/// (somebody deleted it, or a failover forgot it), nobody would remove the entry: a few of those that
-/// are older than any operation are looked at.
+/// (somebody deleted it, or a failover forgot it), nobody would remove the entry.
 pub(crate) async fn list(
     wire: &Wire,
     keys: &Keys,
     owner: &Owner,
     page: Page,
-) -> Result<Vec<SessionId>, StoreError> {
+) -> Result<(Vec<SessionId>, Vec<Endless>), StoreError> {
     if page.limit == 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    let by = wire.deadline();
     let after = match page.after {
         None => b"-".to_vec(),
         Some(id) => [b"(", id.as_bytes().as_slice(), &[0xff; 8]].concat(),
     };
     let limit = page.limit.min(1_000_000).to_string();
+    // Longer than any operation that makes the entry first and the row then, whoever's clock is ahead.
+    let old = YOUNG.saturating_add(wire.command_timeout.saturating_mul(2));
+    let old = old.as_millis().min(u128::from(NEVER)).to_string();
     let call = Call {
         script: &script::OWNED,
         key: &keys.index(owner),
-        args: &[owner.as_str().as_bytes(), &after, limit.as_bytes()],
+        args: &[
+            owner.as_str().as_bytes(),
+            &after,
+            limit.as_bytes(),
+            old.as_bytes(),
+        ],
         repeatable: true,
     };
-    let members = wire.run(&call, by).await?.list()?;
+    let members = wire.run(&call, wire.deadline()).await?.list()?;
     let mut ids = Vec::with_capacity(members.len());
     let mut endless = Vec::new();
     for member in members {
@@ -118,12 +128,11 @@ pub(crate) async fn list(
         ids.push(id);
         endless.extend(kept.map(|kept| (id, kept)));
     }
-    // They stay in this answer: a page that is shorter than was asked for is the last one.
-    if !endless.is_empty() {
-        sweep(wire, keys, owner, &endless, by).await;
-    }
-    Ok(ids)
+    Ok((ids, endless))
 }
+
+/// An old entry that is kept for ever, and the time by which it is known.
+pub(crate) type Endless = (SessionId, u64);
 
 /// A member as the script shows it: an id; with its time only if that is never, and the id old.
 fn entry(member: &[u8]) -> Option<(SessionId, Option<u64>)> {
@@ -136,9 +145,10 @@ fn entry(member: &[u8]) -> Option<(SessionId, Option<u64>)> {
 }
 
 /// Looks at a few of these entries, at others each time, and removes those without a row. Best effort.
-async fn sweep(wire: &Wire, keys: &Keys, owner: &Owner, endless: &[(SessionId, u64)], by: Instant) {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let first = NEXT.fetch_add(SWEPT, Ordering::Relaxed) % endless.len();
+pub(crate) async fn sweep(wire: &Wire, keys: &Keys, owner: &Owner, endless: &[Endless]) {
+    let by = wire.deadline();
+    let most = endless.len().max(1) as u64;
+    let first = usize::try_from(Stamp::first().nonce % most).unwrap_or_default();
     let (before, from) = endless.split_at_checked(first).unwrap_or_default();
     let some = from.iter().chain(before).take(SWEPT);
     let looks = some.map(|&(id, kept)| async move {

@@ -26,7 +26,8 @@
 //! 100 bytes of payload takes 350 bytes of a server's memory (Redis 7.0, measured), an owner's first one 210
 //! more.
 //! Every operation is one script on one key, so one command and one round trip; an owner that is set
-//! or changes costs a second command before it, and one after it if there was another owner.
+//! or changes costs a second command before it, and one after it if there was another owner. A list of an
+//! owner's sessions may look at a few old entries afterwards, in the background.
 //! `expire` ends the sessions that it is asked about; it cannot search ([`Expiry::Native`]).
 //!
 //! # What a server must be set to

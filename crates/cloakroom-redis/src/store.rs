@@ -247,7 +247,16 @@ impl SessionStore for RedisStore {
 
     async fn owned_by(&self, owner: &Owner, page: Page) -> Result<Vec<SessionId>, StoreError> {
         self.0.hub.start_if_asked();
-        index::list(&self.0.wire, &self.0.keys, owner, page).await
+        let (ids, endless) = index::list(&self.0.wire, &self.0.keys, owner, page).await?;
+        if !endless.is_empty() {
+            // Nobody waits for it. What is found gone stays in this page: one that is shorter than was
+            // asked for is the last one.
+            let (inner, owner) = (Arc::clone(&self.0), owner.clone());
+            tokio::spawn(async move {
+                index::sweep(&inner.wire, &inner.keys, &owner, &endless).await;
+            });
+        }
+        Ok(ids)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,6 +1,5 @@
--- KEYS index. ARGV owner, '-' or '(' and the last member that is not wanted, limit. Members are shown as
--- ids; whole if they are kept for ever and the id is older than a minute, longer than any operation that
--- makes the entry first and the row then.
+-- KEYS index. ARGV owner, '-' or '(' and the last member that is not wanted, limit, an age in ms. Members
+-- are shown as ids; whole if they are kept for ever and the id is older than that.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local page, after, limit = {}, ARGV[2], tonumber(ARGV[3])
@@ -20,7 +19,7 @@ while #page < limit do
       for i = 1, 6 do
         made = made * 256 + string.byte(member, i)
       end
-      local old = kept >= 4503599627370496 and made + 60000 < now
+      local old = kept >= 4503599627370496 and made + tonumber(ARGV[4]) < now
       page[#page + 1] = old and member or string.sub(member, 1, 16)
     end
     after = '(' .. member
