@@ -49,8 +49,7 @@ pub(crate) async fn a_request_sends_the_fewest_commands_that_can_be(store: &Runn
     assert_eq!(admin.commands().await, 1, "a cold read");
     there.get("/api/data/colour").await.assert_status(200);
     assert_eq!(admin.commands().await, 0, "and what follows it");
-    fifty_at_once(&client.at(three.address())).await;
-    assert_eq!(admin.commands().await, 1, "fifty cold reads at once");
+    fifty_cold_reads_cost_one_command(&mut admin, [&one, &three]).await;
 
     client.put("/api/data/a", "1").await.assert_status(204);
     assert_eq!(admin.commands().await, 1, "a write");
@@ -73,6 +72,25 @@ pub(crate) async fn a_request_sends_the_fewest_commands_that_can_be(store: &Runn
     assert_eq!(admin.commands().await, 2, "a new session with an owner");
     one.client().get("/api/session").await.assert_status(200);
     assert_eq!(admin.commands().await, 0, "a look without a token");
+}
+
+/// On a machine that is too busy for the feed's heartbeat a node takes it for broken, and looks at a copy
+/// once more: that is counted by the node, and tried again.
+async fn fifty_cold_reads_cost_one_command(admin: &mut Admin, [one, other]: [&Node; 2]) {
+    for _ in 0..5 {
+        let client = stored(one).await;
+        let operator = other.client();
+        let before = operator.figure("/peeks").await;
+        admin.commands().await;
+        fifty_at_once(&client.at(other.address())).await;
+        let commands = admin.commands().await;
+        let looks = operator.figure("/peeks").await - before;
+        assert_eq!(commands, 1 + looks, "fifty cold reads at once");
+        if looks == 0 {
+            return;
+        }
+    }
+    unreachable!("the feed is never up for as long as fifty reads take");
 }
 
 async fn fifty_at_once(client: &Client) {
