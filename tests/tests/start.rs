@@ -76,6 +76,7 @@ async fn a_start_that_is_refused_for_its_options_leaves_no_file() {
         "--max-age 500ms",
         "--absolute disabled",
         "--coherence verify --commit last-exit",
+        "--cache-entries 0 --coherence exclusive --commit last-exit",
         "--l2 memcached://localhost",
         "--schema s",
     ] {

@@ -40,7 +40,8 @@ pub enum CommitAt {
     /// happen at the head.
     ///
     /// **This gives up "stored before answered":** a crash within that time loses the change.
-    /// Jetty's `flushOnResponseCommit=false`.
+    /// Jetty's `flushOnResponseCommit=false`. Refused with [`Coherence::Verify`] and with
+    /// [`Cache::none`], because what waits is found in L1 alone.
     LastExit {
         /// The longest time that a change stays unwritten. Jetty has no such bound.
         at_most: Duration,

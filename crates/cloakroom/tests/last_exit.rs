@@ -212,3 +212,16 @@ async fn verifying_every_use_and_deferring_contradict_each_other() {
     assert_eq!(refused.unwrap_err(), BuildError::Contradiction(why));
     assert!(why.to_string().contains("Verify"));
 }
+
+#[tokio::test]
+async fn deferring_without_a_cache_to_keep_it_in_is_a_contradiction() {
+    for none in [Cache::none(), Cache::entries(0), Cache::bytes(0)] {
+        let refused = quiet(MemoryStore::new(), &ManualClock::default())
+            .cache(none)
+            .commit_at(CommitAt::last_exit())
+            .build();
+        let why = Contradiction::LastExitUncached;
+        assert_eq!(refused.unwrap_err(), BuildError::Contradiction(why));
+        assert!(why.to_string().contains("ResponseHead"));
+    }
+}

@@ -33,6 +33,7 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("affinity", "affinity", "together with --node"),
     ("on_shutdown", "on-shutdown", "flush"),
     ("commit_at", "commit", "response-head"),
+    ("cache.entries", "cache-entries", "a number above 0"),
     ("cookie.name", "name", "letters, digits, - and _"),
     ("header.name", "name", "letters, digits and -"),
     (
@@ -116,6 +117,12 @@ fn contradictory(contradiction: Contradiction, options: &Options) -> String {
              allowed: response-head, or last-exit with --coherence {}",
             option("commit_at"),
             modes.trim_end_matches(", verify")
+        ),
+        Contradiction::LastExitUncached => format!(
+            "{} last-exit keeps what waits in L1, and {} is 0; allowed: response-head, or \
+             last-exit with an L1",
+            option("commit_at"),
+            option("cache.entries")
         ),
         Contradiction::NothingExpires => format!(
             "--store {store:?} would keep every session for ever; allowed: {}",

@@ -150,6 +150,14 @@ async fn options_that_do_not_fit_together_are_named_as_they_are_written() {
             "--coherence verify --commit last-exit",
             &["--commit last-exit", "--coherence verify", "response-head"],
         ),
+        (
+            "--cache-entries 0 --commit last-exit",
+            &[
+                "--commit last-exit",
+                "--cache-entries is 0",
+                "response-head",
+            ],
+        ),
         ("--name __Host-id", &["--name", "--secure"]),
         (
             "--max-age 500ms",

@@ -24,6 +24,7 @@ impl SessionLayerBuilder {
     pub fn build(self) -> Result<SessionLayer, BuildError> {
         self.check_times()?;
         self.check_node()?;
+        self.check_commit()?;
         let list = self.transports()?;
         let outcome_header = self.check_outcome_header()?;
         // Checked against the store's own word, and before anything is started.

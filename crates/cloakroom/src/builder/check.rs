@@ -3,7 +3,7 @@ use std::time::Duration;
 use cloakroom_core::{Capabilities, Expiry, Reach, Token};
 
 use super::{Contradiction, SessionLayerBuilder};
-use crate::config::TimePolicy;
+use crate::config::{Bound, Config, TimePolicy};
 use crate::transport::{CookieError, HeaderError};
 use crate::{Coherence, CommitAt, OnShutdown, SessionHeader, Timeout};
 
@@ -102,6 +102,17 @@ impl SessionLayerBuilder {
             None if self.config.affinity => Err(Contradiction::AffinityWithoutNode.into()),
             _ => Ok(()),
         }
+    }
+
+    /// What waits for the last exit is found by the next request in L1 only.
+    pub(super) fn check_commit(&self) -> Result<(), BuildError> {
+        let Config {
+            commit_at, cache, ..
+        } = &self.config;
+        if matches!(commit_at, CommitAt::LastExit { .. }) && cache.bound == Bound::None {
+            return Err(Contradiction::LastExitUncached.into());
+        }
+        Ok(())
     }
 
     pub(super) fn check_outcome_header(&self) -> Result<Option<http::HeaderName>, BuildError> {

@@ -38,6 +38,12 @@ pub enum Contradiction {
          Verify, or CommitAt::ResponseHead"
     )]
     LastExitVerified,
+    /// [`CommitAt::LastExit`](crate::CommitAt::LastExit) with [`Cache::none`](crate::Cache::none).
+    #[error(
+        "CommitAt::LastExit keeps what waits in L1, and there is none: give the cache a bound above \
+         0, or use CommitAt::ResponseHead"
+    )]
+    LastExitUncached,
     /// A store that would keep every session for ever.
     #[error(
         "this store can neither find the sessions that are due nor let their rows go by itself, \

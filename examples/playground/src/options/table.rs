@@ -208,7 +208,7 @@ pub(super) const TABLE: &[Spec] = &[
     ),
     Spec::value(
         "commit",
-        "response-head, last-exit",
+        "response-head, last-exit (not without L1, nor with --coherence verify)",
         "response-head",
         "when changes are written",
         |o, v| put(&mut o.commit, values::commit_at(v)),
