@@ -72,6 +72,24 @@ async fn the_forms_work_without_scripts() {
 }
 
 #[tokio::test]
+async fn the_forms_of_the_trials_answer_as_the_api_does() {
+    let node = start("").await;
+    let client = node
+        .client()
+        .header("content-type", "application/x-www-form-urlencoded");
+    client.post("/form/set", "key=a&value=1").await;
+    let streamed = client.post("/form/stream", "key=b&value=2&ms=0").await;
+    streamed.assert_status(200);
+    assert_eq!(streamed.text().trim(), "ok");
+    let form = "code=503&key=c&value=3";
+    client.post("/form/status", form).await.assert_status(503);
+    let form = "code=201&key=d&value=4";
+    client.post("/form/status", form).await.assert_status(201);
+    let data = &client.session().await["data"];
+    assert_eq!(*data, serde_json::json!({"a": 1, "b": 2, "d": 4}));
+}
+
+#[tokio::test]
 async fn an_owner_ends_another_session_from_the_page() {
     let node = start("").await;
     let (here, there, third) = (node.client(), node.client(), node.client());
@@ -135,7 +153,16 @@ async fn the_page_tells_what_the_last_request_did() {
         .put("/api/data/colour", "\"red\"")
         .await
         .assert_status(204);
-    assert!(client.get("/").await.text().contains("created"));
+    let page = client.get("/").await.text();
+    assert!(
+        page.contains("created") && page.contains("at the latest"),
+        "{page}"
+    );
+    let id = client.session().await["id"].as_str().unwrap().to_owned();
+    let link = format!("/api/manage/{id}");
+    assert!(page.contains(&link), "{page}");
+    client.get(&link).await.assert_status(200);
+    client.get("/api/live").await.assert_status(200);
     client.put("/api/data/size", "1").await.assert_status(204);
     let page = client.get("/").await.text();
     for part in ["PUT /api/data/size", "hit", "added size"] {

@@ -102,6 +102,24 @@ impl Session {
         self.stored(|stored| stored.times.deadline).flatten()
     }
 
+    /// When the session ends however much it is used: the absolute timeout after its creation or last
+    /// login. A login of this request counts once it is committed. `None` for a session that is not
+    /// stored, or without an absolute timeout.
+    ///
+    /// ```
+    /// use cloakroom::Session;
+    ///
+    /// async fn warn(session: Session) -> Option<String> {
+    ///     // `expires_at` moves with each use, up to this one and never beyond.
+    ///     Some(format!("please sign in again by {}", session.absolute_deadline()?))
+    /// }
+    /// ```
+    pub fn absolute_deadline(&self) -> Option<Timestamp> {
+        let times = &self.cell.inner.config.times;
+        self.stored(|stored| times.absolute_deadline(&stored.snapshot.head))
+            .flatten()
+    }
+
     /// The idle timeout: this session's own, or the layer's.
     pub fn idle_timeout(&self) -> Timeout {
         let layers = self.cell.inner.config.times.idle;

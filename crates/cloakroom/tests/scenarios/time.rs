@@ -162,7 +162,10 @@ async fn a_session_in_steady_use_ends_at_its_absolute_deadline_and_renewing_does
         client.visit(&layer, count).await.ok();
     }
     clock.set(end - MS);
-    let expires = |session: Session| async move { session.expires_at() };
+    let expires = |session: Session| async move {
+        assert_eq!(session.absolute_deadline(), session.expires_at());
+        session.expires_at()
+    };
     assert_eq!(client.visit(&layer, expires).await.ok(), Some(end));
     clock.set(end);
     let told = client.visit(&layer, presented).await.ok();
@@ -181,6 +184,8 @@ async fn a_login_begins_a_new_absolute_period(home: &Home) {
     let login = |session: Session| async move { session.login(ada).unwrap() };
     client.visit(&layer, login).await.ok();
     let end = clock.now() + 90 * MIN;
+    let latest = |session: Session| async move { session.absolute_deadline() };
+    assert_eq!(client.visit(&layer, latest).await.ok(), Some(end));
     clock.advance(60 * MIN);
     client.visit(&layer, count).await.ok();
     clock.set(end - MS);

@@ -122,11 +122,34 @@ fn session(out: &mut String, view: &View) -> fmt::Result {
     if let Some(reason) = &view.ended_reason {
         row(out, "reason", &reason)?;
     }
-    row(out, "id", &view.id.as_deref().unwrap_or("–"))?;
+    match &view.id {
+        Some(id) => write!(
+            out,
+            "<dt>id</dt><dd><a href=\"/api/manage/{0}\">{0}</a></dd>",
+            Escaped(id)
+        )?,
+        None => row(out, "id", &"–")?,
+    }
     row(out, "owner", &view.owner.as_deref().unwrap_or("–"))?;
     time_row(out, "created", view.created_at.as_deref())?;
     time_row(out, "last used", view.last_used_at.as_deref())?;
     row(out, "idle timeout", &view.idle)?;
+    ends(out, view)?;
+    out.push_str("</dl>");
+    let end = view.deadline.as_ref().map(|deadline| &deadline.at);
+    if end.is_some() && end != view.latest.as_ref() {
+        out.push_str(
+            "<p class=hint>It ends by its idle timeout after the last use that was stored, and one \
+             touch interval later: a use within an interval is not stored, and nobody shall be \
+             signed out early for it. With <code>--touch 0s</code> the end is exact. No use moves \
+             it beyond the latest end, only a login does.</p>",
+        );
+    }
+    out.push_str("</section>");
+    Ok(())
+}
+
+fn ends(out: &mut String, view: &View) -> fmt::Result {
     if let Some(deadline) = &view.deadline {
         write!(
             out,
@@ -139,8 +162,7 @@ fn session(out: &mut String, view: &View) -> fmt::Result {
     } else {
         row(out, "ends", &"–")?;
     }
-    out.push_str("</dl></section>");
-    Ok(())
+    time_row(out, "at the latest", view.latest.as_deref())
 }
 
 /// The two greatest units are enough for a person.
@@ -304,6 +326,7 @@ mod tests {
                 at: "2026-11-22T16:44:35.000Z".into(),
                 left: Duration::from_secs(90),
             }),
+            latest: Some("2026-11-23T04:14:35.000Z".into()),
             idle: "30m".into(),
             attributes: vec![
                 (EVIL.into(), EVIL.into()),
@@ -340,12 +363,39 @@ mod tests {
             "0193-id",
             "in 1 min 30 s",
             "data-left=\"90000\"",
+            "<dt>at the latest</dt><dd><time datetime=\"2026-11-23T04:14:35.000Z\"",
+            "one touch interval later",
             "<li>load</li>",
             "this one",
         ] {
             assert!(html.contains(part), "{part}");
         }
         assert!(html.len() < 40_000, "long values are shortened");
+    }
+
+    #[test]
+    fn an_end_by_the_absolute_timeout_is_not_explained_by_the_idle_one() {
+        let mut view = view();
+        view.latest = view.deadline.as_ref().map(|deadline| deadline.at.clone());
+        assert!(!whole(&view).contains("touch interval"));
+    }
+
+    #[test]
+    fn what_can_be_looked_at_is_linked() {
+        let html = whole(&view());
+        for path in [
+            "/api/session",
+            "/api/sessions",
+            "/api/live",
+            "/api/manage/0193-id",
+            "/api/stats",
+            "/api/events",
+            "/metrics",
+            "/healthz",
+        ] {
+            assert!(html.contains(&format!("href=\"{path}\"")), "{path}");
+        }
+        assert!(!whole(&View::default()).contains("href=\"/api/manage/"));
     }
 
     #[test]

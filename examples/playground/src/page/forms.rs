@@ -28,7 +28,7 @@ pub(super) const SESSION: &str = r#"
 <label class=wide>own idle timeout <input name=idle required value=5m autocomplete=off></label><button>set</button></form>
 <div class=buttons><form method=post action="/form/renew" data-method=POST data-path="/api/renew"><button>renew the secret</button></form>
 <form method=post action="/form/logout" data-method=DELETE data-path="/api/session"><button class=danger>destroy the session</button></form></div>
-<p class=hint>As JSON: <a href="/api/session">the session</a>, <a href="/api/sessions">the owner's sessions</a>.</p>
+<p class=hint>As JSON: <a href="/api/session">the session</a>, <a href="/api/sessions">the owner's sessions</a>, <a href="/api/live">for a live session only</a>.</p>
 </div></section>
 "#;
 
@@ -56,7 +56,10 @@ pub(super) const TRIAL: &str = r#"
 /// What would be behind an admin's door.
 pub(super) const OPERATOR: &str = r#"
 <section class="card admin" aria-labelledby=h><h2 id=h>Operator <span class=badge>behind an admin's door in a real application</span></h2>
-<div class=buttons><a class=button href="/api/stats">statistics</a><a class=button href="/metrics">metrics</a><a class=button href="/healthz">health</a>
+<div class=buttons><a class=button href="/api/stats">statistics</a><a class=button href="/metrics">metrics</a><a class=button href="/healthz">health</a><a class=button href="/api/events">events, as they happen</a>
 <form method=post action="/form/housekeeper/poll" data-method=POST data-path="/api/housekeeper/poll"><button>poll now</button></form>
-<form method=post action="/form/housekeeper/purge" data-method=POST data-path="/api/housekeeper/purge"><button>purge now</button></form></div></section>
+<form method=post action="/form/housekeeper/purge" data-method=POST data-path="/api/housekeeper/purge"><button>purge now</button></form></div>
+<p class=hint>With <code>curl</code> only: <code>PUT /api/housekeeper/poll</code> (another schedule), <code>/api/manage/owner/{owner}</code>,
+<code>POST /api/manage/expired</code>, <code>POST /api/manage/reset</code>, and <code>/api/scope/{key}</code> for attributes of a second scope.
+The playground's README has them all.</p></section>
 "#;

@@ -15,6 +15,8 @@ pub(crate) struct View {
     pub(crate) created_at: Option<String>,
     pub(crate) last_used_at: Option<String>,
     pub(crate) deadline: Option<Deadline>,
+    /// When it ends however much it is used.
+    pub(crate) latest: Option<String>,
     pub(crate) idle: String,
     pub(crate) is_stale: bool,
     /// Names and JSON texts.

@@ -102,6 +102,7 @@ async fn view(app: &App, session: &Session, said: Option<Said>) -> Result<View, 
             at: at.to_string(),
             left: left(at),
         }),
+        latest: session.absolute_deadline().map(|at| at.to_string()),
         idle: match session.idle_timeout() {
             Timeout::Disabled => "disabled".into(),
             Timeout::Never => "never".into(),
